@@ -1,0 +1,245 @@
+"""The sweep file as frozen models: what to train, along which axes, and what its report must answer."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, StringConstraints, Tag, ValidationError, model_validator
+
+from sweeps.axes import AnyAxis, FieldPath
+from sweeps.document import Document, parse, read_document
+from trainers.schema import Frozen, InputError, first_problem, spelled
+
+CATALOG = Path(__file__).parent / "catalog"
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+MetricName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Where = dict[FieldPath, Any]
+"""Fields of a trial and the value each must have; the trials that match are meant."""
+
+
+class SpecError(InputError):
+    """A sweep file that cannot be run as it stands."""
+
+
+class Objective(Frozen):
+    """The metric by which the sweep's trials are ranked."""
+
+    metric: MetricName
+    mode: Literal["min", "max"]
+
+
+class MetricClaim(Frozen):
+    """A published statement about a metric of some trials, pooled over everything `where` leaves open.
+
+    `needs` names fields and the least value at which the published figure may be compared at all.
+    """
+
+    say: str = Field(min_length=1, max_length=300)
+    metric: MetricName
+    where: Where = {}
+    at_least: float | None = None
+    at_most: float | None = None
+    published: float | None = None
+    needs: dict[FieldPath, float] = {}
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "MetricClaim":
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("expected at_least, at_most or both")
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError(f"expected at_least <= at_most, got {self.at_least} > {self.at_most}")
+        return self
+
+
+class CoefficientClaim(Frozen):
+    """A published value of a fitted coefficient, and the value that a rival theory gives."""
+
+    say: str = Field(min_length=1, max_length=300)
+    fit: Name
+    coefficient: str = Field(min_length=1, max_length=40)
+    published: float
+    against: float | None = None
+    where: Where = {}
+    note: str = ""
+
+
+def _kind_of_claim(claim: Any) -> str:
+    fields = claim if isinstance(claim, dict) else vars(claim)
+    return "coefficient" if "coefficient" in fields else "metric"
+
+
+Claim = Annotated[
+    Annotated[MetricClaim, Tag("metric")]
+    | Annotated[CoefficientClaim, Tag("coefficient")],
+    Discriminator(_kind_of_claim),
+]
+
+
+class TableSpec(Frozen):
+    """One row for each combination of `rows`; each metric pooled over all other fields, with interval.
+
+    `beside` is a metric that predicts `metrics[0]` (a theory, a baseline); `lists` are details of
+    trials, such as a learned set.
+    """
+
+    title: str = Field(min_length=1, max_length=200)
+    rows: tuple[FieldPath, ...] = Field(min_length=1, max_length=3)
+    metrics: tuple[MetricName, ...] = Field(min_length=1, max_length=8)
+    beside: MetricName | None = None
+    lists: tuple[MetricName, ...] = ()
+    where: Where = {}
+    note: str = ""
+
+
+class ContrastSpec(Frozen):
+    """What changes when one field takes another value and all else is equal: paired differences."""
+
+    title: str = Field(min_length=1, max_length=200)
+    field: FieldPath
+    base: Any
+    metric: MetricName
+    rows: tuple[FieldPath, ...] = Field(default=(), max_length=2)
+    where: Where = {}
+    note: str = ""
+
+
+class FitSpec(Frozen):
+    """One law fitted to the sweep's runs; with `split`, one fit for each combination of those fields.
+
+    `inputs` says which field or metric of a run is which input of the law.
+    """
+
+    name: Name
+    law: Name
+    inputs: dict[str, FieldPath] = Field(min_length=1)
+    metric: MetricName
+    pool: Literal["none", "median", "mean"] = "median"
+    split: tuple[FieldPath, ...] = Field(default=(), max_length=2)
+    where: Where = {}
+    unit: str = ""
+    note: str = ""
+
+
+class ReportSpec(Frozen):
+    """What the report shows, beside what every report shows."""
+
+    question: str = Field(default="", max_length=500)
+    tables: tuple[TableSpec, ...] = ()
+    contrasts: tuple[ContrastSpec, ...] = ()
+    fits: tuple[FitSpec, ...] = ()
+
+
+class Sweep(Frozen):
+    """One sweep file. `trial` stays plain here: planning validates it with every value of the axes."""
+
+    name: Name
+    about: str = Field(default="", max_length=2_000)
+    source: str = Field(default="", max_length=300)
+    trial: dict[str, Any]
+    axes: tuple[AnyAxis, ...] = ()
+    replicates: int = Field(default=1, ge=1, le=100_000)
+    objective: Objective
+    report: ReportSpec = ReportSpec()
+    claims: tuple[Claim, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Sweep":
+        fields = [field for axis in self.axes for field in axis.points()[0]]
+        twice = sorted({field for field in fields if fields.count(field) > 1})
+        if twice:
+            raise ValueError(f"expected each field on one axis, got {twice[0]} on two")
+        if "seed" in fields:
+            raise ValueError("expected replicates instead of an axis over seed")
+        names = [fit.name for fit in self.report.fits]
+        if len(set(names)) != len(names):
+            raise ValueError("expected each fit to have a name of its own")
+        for claim in self.claims:
+            if isinstance(claim, CoefficientClaim) and claim.fit not in names:
+                raise ValueError(f"the claim {claim.say!r} needs a fit named {claim.fit!r}")
+        return self
+
+
+def load(name_or_path: str, changes: Sequence[str] = ()) -> Sweep:
+    """Read a sweep by its path, or by its name in the catalogue, and apply `--set field=value` changes.
+
+    Raises:
+        SpecError: the file or a change is not a valid sweep.
+    """
+    document = read_document(_find(name_or_path))
+    value = document.value
+    if not isinstance(value, dict):
+        raise SpecError(f"{document.name}:1: expected a mapping with name, trial and objective")
+    for change in changes:
+        value = _changed(value, change)
+    return validated(value, document)
+
+
+def validated(value: Mapping[str, Any], document: Document) -> Sweep:
+    """A plain mapping as a `Sweep`; messages point into `document`.
+
+    Raises:
+        SpecError: the mapping is not a sweep.
+    """
+    try:
+        return Sweep.model_validate_json(json.dumps(value))
+    except ValidationError as error:
+        place, words = first_problem(error, value)
+        raise SpecError(f"{document.where(place)}: {spelled(place) or 'sweep'}: {words}") from error
+    except ValueError as error:  # an integer too long for JSON, say
+        raise SpecError(f"{document.name}:1: {error}") from error
+
+
+def catalog() -> tuple[Path, ...]:
+    """The sweep files that ship with lawsweep."""
+    return tuple(sorted(CATALOG.glob("*.yaml")))
+
+
+def resolved_text(sweep: Sweep) -> str:
+    """The sweep as JSON with every default filled in: what is stored beside its results."""
+    return sweep.model_dump_json(indent=2) + "\n"
+
+
+def from_resolved(text: str) -> Sweep:
+    """The inverse of `resolved_text`.
+
+    Raises:
+        SpecError: the text is not a stored sweep.
+    """
+    try:
+        return Sweep.model_validate_json(text)
+    except ValidationError as error:
+        place, words = first_problem(error, None)
+        raise SpecError(f"stored sweep: {spelled(place)}: {words}") from error
+
+
+def _find(name_or_path: str) -> Path:
+    path = Path(name_or_path)
+    shipped = {file.stem: file for file in catalog()}
+    if path.exists() or path.suffix in {".yaml", ".yml"}:
+        return path
+    if name_or_path in shipped:
+        return shipped[name_or_path]
+    known = ", ".join(shipped)
+    raise SpecError(f"{name_or_path}: expected a sweep file or one of {known}; no such file")
+
+
+def _changed(value: dict[str, Any], change: str) -> dict[str, Any]:
+    """A copy with `field=value` applied; fields are those of the trial, or a dotted path from the top."""
+    field, equals, text = change.partition("=")
+    parts = field.split(".")
+    if not equals or not all(part.isidentifier() for part in parts):
+        raise SpecError(f"--set {change}: expected field=value")
+    new = parse(text, name=f"--set {field}").value
+    path = parts if parts[0] in Sweep.model_fields else ["trial", *parts]
+    return _with(value, path, new, change)
+
+
+def _with(value: Any, path: Sequence[str], new: Any, change: str) -> Any:
+    if not path:
+        return new
+    if not isinstance(value, dict):
+        raise SpecError(f"--set {change}: {path[0]} lies inside something that has no fields")
+    return {**value, path[0]: _with(value.get(path[0], {}), path[1:], new, change)}

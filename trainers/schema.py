@@ -1,0 +1,74 @@
+"""The strict, frozen base of everything that a user writes in a file; no torch."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class InputError(ValueError):
+    """A mistake in what the caller gave; its text is one line: what was expected, what came, where."""
+
+
+class Frozen(BaseModel):
+    """Immutable data that refuses unknown fields, texts for numbers, infinities and NaN."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+def first_problem(error: ValidationError, given: Any) -> tuple[tuple[str | int, ...], str]:
+    """The place and the words of the first problem found in `given`."""
+    problem = error.errors(include_url=False)[0]
+    place = _place_in(given, problem["loc"])
+    kind, context, words = problem["type"], problem.get("ctx", {}), problem["msg"]
+    if kind == "extra_forbidden":
+        return place, "unknown field"
+    if kind == "missing":
+        return place, "expected this field, it is missing"
+    if kind == "value_error":
+        return place, words.removeprefix("Value error, ")
+    if kind == "union_tag_invalid":
+        known = context["expected_tags"].replace("'", "")
+        return (*place, "kind"), f"expected one of {known}, got {shown(context['tag'])}"
+    if kind == "union_tag_not_found":
+        return (*place, "kind"), "expected this field, it is missing"
+    for pydantic_words in ("Input should be ", "String should ", "Value should be "):
+        words = words.replace(pydantic_words, "expected ")
+    return place, f"{words[:1].lower()}{words[1:]}, got {shown(problem.get('input'))}"
+
+
+def _place_in(given: Any, location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """The location without the tags that pydantic adds for the member of a union."""
+    place: list[str | int] = []
+    value = given
+    for number, part in enumerate(location):
+        inside = (isinstance(value, dict) and part in value) or (
+            isinstance(value, list | tuple) and isinstance(part, int) and part < len(value)
+        )
+        if inside:
+            value = value[part]
+        elif number < len(location) - 1 or not isinstance(value, dict):
+            continue
+        place.append(part)
+    return tuple(place)
+
+
+def shown(value: Any) -> str:
+    """A value as one short line for a message."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def spelled(place: tuple[str | int, ...]) -> str:
+    """A place in a document as it is written: `axes[0].values`."""
+
+    def parts() -> Iterator[str]:
+        for number, part in enumerate(place):
+            if isinstance(part, int):
+                yield f"[{part}]"
+            else:
+                yield part if number == 0 else f".{part}"
+
+    return "".join(parts())
