@@ -1,0 +1,86 @@
+"""Random numbers as a pure function of (seed, example index, lane): the same bits on CPU and GPU."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+_MASK = (1 << 64) - 1
+_GOLDEN = 0x9E3779B97F4A7C15
+_MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+_SHIFTS = (30, 27, 31)
+
+TRAIN, TEST, CLASSES, ORDER, START = range(5)
+"""Domains: what the numbers are for. Two domains of one seed share nothing."""
+
+
+def mix(number: int) -> int:
+    """Scramble 64 bits; the finalizer of SplitMix64.
+
+    Source: Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195, with the constants of Stafford's variant 13.
+    """
+    number &= _MASK
+    for shift, multiplier in zip(_SHIFTS, (*_MULTIPLIERS, None), strict=True):
+        number ^= number >> shift
+        if multiplier is not None:
+            number = (number * multiplier) & _MASK
+    return number
+
+
+def mix_tensor(numbers: Int[Tensor, "*batch"]) -> Int[Tensor, "*batch"]:
+    """`mix` for every element; an int64 holds the 64 bits, and its product wraps as it must."""
+    for shift, multiplier in zip(_SHIFTS, (*_MULTIPLIERS, None), strict=True):
+        # torch shifts int64 arithmetically; the mask makes it the logical shift of the definition
+        numbers = numbers ^ ((numbers >> shift) & ((1 << (64 - shift)) - 1))
+        if multiplier is not None:
+            numbers = numbers * _signed(multiplier)
+    return numbers
+
+
+class Draws:
+    """The random numbers of a batch of examples; every call takes the next lane.
+
+    `seeds` and `index` broadcast against each other, so one object serves all trials of a pack:
+    seeds `[trial, 1]`, index `[trial, example]`. What is drawn for an example depends on nothing else.
+    """
+
+    def __init__(
+        self, seeds: Int[Tensor, "*#batch"], index: Int[Tensor, "*batch"], domain: int
+    ) -> None:
+        self._index = index * _signed(_GOLDEN)
+        self._stream = mix_tensor(mix_tensor(seeds) + _signed(mix(domain + 1)))
+        self._lane = 0
+
+    @property
+    def device(self) -> torch.device:
+        """Where the numbers live."""
+        return self._index.device
+
+    def bits(self) -> Int[Tensor, "*batch"]:
+        """64 random bits an example."""
+        self._lane += 1
+        lane = mix_tensor(self._stream + _signed(mix(self._lane * _GOLDEN)))
+        # two rounds with the lane in both: streams cannot run into each other at an offset
+        return mix_tensor(mix_tensor(self._index + lane) ^ (lane * _signed(_MULTIPLIERS[0])))
+
+    def integers(
+        self, low: int | Int[Tensor, "*#batch"], high: int | Int[Tensor, "*#batch"]
+    ) -> Int[Tensor, "*batch"]:
+        """Uniform integers from low to high, both included; the bias is below (high - low) / 2^63."""
+        return low + (self.bits() & ((1 << 63) - 1)) % (high - low + 1)
+
+    def uniform(self) -> Float[Tensor, "*batch"]:
+        """Uniform float64 in [0, 1), a multiple of 2^-53."""
+        return ((self.bits() >> 11) & ((1 << 53) - 1)).to(torch.float64) * 2.0**-53
+
+    def normal(self) -> Float[Tensor, "*batch"]:
+        """Standard normal float64 by inversion; equal bits hold on the CPU, where `ndtri` is one code."""
+        return torch.special.ndtri(self.uniform() + 2.0**-54)
+
+    def chance(self, probability: float) -> Bool[Tensor, "*batch"]:
+        """True with the given probability."""
+        return self.uniform() < probability
+
+
+def _signed(number: int) -> int:
+    """64 bits as the int64 that torch takes."""
+    return number - (1 << 64) if number >> 63 else number

@@ -1,0 +1,107 @@
+"""Which example is shown at which place of training: fresh, repeated, hot, primed, corrupted.
+
+Every regime is a choice of index, never of storage: a set of 100 million distinct examples costs no
+memory, and any step can be computed again.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool, Int
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from trainers.data.draws import ORDER, Draws
+from trainers.schema import Frozen
+
+_PRIMED = 1 << 40  # examples from here on are priming examples
+_OTHER = 1 << 50  # example i + _OTHER lends its answer to a corrupted example i
+_WRONG = 5  # domain: which examples are corrupted
+
+
+class Hot(Frozen):
+    """Two-set training: a `share` of what is shown comes from `size` examples that are shown often.
+
+    Source: Charton and Kempe 2024, arXiv:2410.07041.
+    """
+
+    size: int = Field(ge=1, le=10**12)
+    share: float = Field(gt=0, lt=1)
+
+
+class Prime(Frozen):
+    """A few examples of a changed task among the others; `task` holds the fields that change.
+
+    They are shown in proportion to their number beside `distinct` examples, or as `share` of the data.
+    Source: Jelassi et al. 2023, arXiv:2306.15400.
+    """
+
+    count: int = Field(ge=1, le=10**9)
+    task: dict[str, Any] = Field(min_length=1)
+    share: float | None = Field(default=None, gt=0, lt=1)
+
+
+class Data(Frozen):
+    """The data regime of a trial. `distinct: null` never shows the same example twice."""
+
+    distinct: int | None = Field(default=None, ge=1, le=10**12)
+    order: Literal["draw", "cycle"] = "draw"  # with replacement; or one after the other, again and again
+    hot: Hot | None = None
+    prime: Prime | None = None
+    corrupt: float = Field(default=0.0, ge=0, le=1)  # share of the examples that keep a wrong answer
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Data":
+        if self.hot and self.distinct is not None and self.hot.size >= self.distinct:
+            raise ValueError(
+                f"expected hot.size below distinct, got {self.hot.size} of {self.distinct}"
+            )
+        if self.order == "cycle" and (self.distinct is None or self.hot):
+            raise ValueError("expected distinct, and no hot set, with order: cycle")
+        if self.prime and self.prime.share is None and self.distinct is None:
+            raise ValueError("expected prime.share where distinct is null")
+        return self
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The examples at some places of training."""
+
+    example: Int[Tensor, " place"]
+    answer_of: Int[Tensor, " place"]  # the example whose answer is shown: itself, unless corrupted
+    primed: Bool[Tensor, " place"]
+
+
+def shown(data: Data, seed: int, place: Int[Tensor, " place"]) -> Shown:
+    """What a trial with this seed is shown at these places (counted in examples from 0)."""
+    seeds = torch.full_like(place, seed)
+    order = Draws(seeds, place, ORDER)
+    example = _stored(data, order, place)
+    if data.hot:
+        hot = order.chance(data.hot.share)
+        example = torch.where(hot, order.integers(0, data.hot.size - 1), example)
+    primed = torch.zeros_like(place, dtype=torch.bool)
+    if data.prime:
+        primed = order.chance(_prime_share(data.prime, data.distinct))
+        number = order.integers(0, data.prime.count - 1)
+        example = torch.where(primed, _PRIMED + number, example)
+    wrong = Draws(seeds, example, _WRONG).chance(data.corrupt) if data.corrupt else primed & False
+    return Shown(example, torch.where(wrong, example + _OTHER, example), primed)
+
+
+def _stored(data: Data, order: Draws, place: Int[Tensor, " place"]) -> Int[Tensor, " place"]:
+    """The example at each place before hot and primed ones take theirs; the hot set comes first."""
+    first = data.hot.size if data.hot else 0
+    if data.distinct is None:
+        return place + first
+    if data.order == "cycle":
+        return place % data.distinct
+    return order.integers(first, data.distinct - 1)
+
+
+def _prime_share(prime: Prime, distinct: int | None) -> float:
+    if prime.share is not None:
+        return prime.share
+    assert distinct is not None  # Data refuses priming without a share beside endless data
+    return prime.count / (distinct + prime.count)

@@ -1,0 +1,33 @@
+"""What flows through a model, in plain integers; no torch."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TokenShape:
+    """Token sequences: the question, and the answer with its end token."""
+
+    vocabulary: int
+    question: int
+    answer: int
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of one example."""
+        return self.question + self.answer
+
+
+@dataclass(frozen=True)
+class NumberShape:
+    """Vectors of real numbers."""
+
+    inputs: int
+    outputs: int
+
+    @property
+    def tokens(self) -> int:
+        """An example of numbers counts as one token."""
+        return 1
+
+
+Shape = TokenShape | NumberShape

@@ -1,0 +1,52 @@
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+from typing_extensions import override
+
+from trainers import flops
+from trainers.data.shape import NumberShape
+from trainers.models.model import NumberModel
+from trainers.models.stack import Parameter, Weights, linear
+
+_ACTIVATIONS = {"relu": torch.relu, "silu": F.silu, "gelu": F.gelu, "tanh": torch.tanh}
+
+
+class Mlp(NumberModel):
+    """A multi-layer perceptron: `layers` hidden layers of `width` neurons each.
+
+    First-layer weights and biases start uniform on (-1, 1), later ones on +-1/sqrt(inputs).
+    Source: Liu and Tegmark 2023, arXiv:2310.02258 (one hidden layer, SiLU or ReLU).
+    """
+
+    kind: Literal["mlp"] = "mlp"
+    width: Annotated[int, Field(ge=1, le=1_000_000)]
+    layers: int = Field(default=1, ge=1, le=100)
+    activation: Literal["relu", "silu", "gelu", "tanh"] = "silu"
+
+    @override
+    def parameters(self, shape: NumberShape) -> tuple[Parameter, ...]:
+        sizes = (shape.inputs, *[self.width] * self.layers, shape.outputs)
+        return tuple(
+            Parameter(f"{layer}.{name}", dims, "uniform", inputs**-0.5)
+            for layer, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:], strict=True))
+            for name, dims in (("weight", (inputs, outputs)), ("bias", (outputs,)))
+        )
+
+    @override
+    def cost(self, shape: NumberShape) -> flops.Cost:
+        hidden = (self.width,) * self.layers
+        return flops.mlp(inputs=shape.inputs, hidden=hidden, outputs=shape.outputs)
+
+    @override
+    def outputs(
+        self, weights: Weights, inputs: Float[Tensor, "trial batch inputs"]
+    ) -> Float[Tensor, "trial batch outputs"]:
+        activate = _ACTIVATIONS[self.activation]
+        x = inputs
+        for layer in range(self.layers):
+            x = activate(linear(weights, f"{layer}", x))
+        return linear(weights, f"{self.layers}", x)

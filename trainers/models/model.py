@@ -1,0 +1,60 @@
+"""Which function is trained: the interface of a model."""
+
+from abc import ABC, abstractmethod
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from trainers.data.shape import NumberShape, TokenShape
+from trainers.flops import Cost
+from trainers.models.stack import Parameter, Weights
+from trainers.schema import Frozen
+
+
+class Model(Frozen, ABC):
+    """A function of stacked weights. A subclass is one of the two below: of tokens, or of numbers."""
+
+
+class TokenModel(Model, ABC):
+    """Predicts the tokens of an answer from those of a question."""
+
+    @abstractmethod
+    def parameters(self, shape: TokenShape) -> tuple[Parameter, ...]:
+        """What one trial trains."""
+
+    @abstractmethod
+    def cost(self, shape: TokenShape) -> Cost:
+        """Parameters and FLOPs of one trial."""
+
+    @abstractmethod
+    def logits(
+        self,
+        weights: Weights,
+        question: Int[Tensor, "trial batch question"],
+        answer: Int[Tensor, "trial batch answer"],
+    ) -> Float[Tensor, "trial batch answer vocabulary"]:
+        """Scores of every token at every place of the answer, given the true tokens before it."""
+
+    @abstractmethod
+    def generate(
+        self, weights: Weights, question: Int[Tensor, "trial batch question"], length: int
+    ) -> Int[Tensor, "trial batch answer"]:
+        """The greedy answer: each token the most likely one after those already given."""
+
+
+class NumberModel(Model, ABC):
+    """Predicts real numbers from real numbers."""
+
+    @abstractmethod
+    def parameters(self, shape: NumberShape) -> tuple[Parameter, ...]:
+        """What one trial trains."""
+
+    @abstractmethod
+    def cost(self, shape: NumberShape) -> Cost:
+        """Parameters and FLOPs of one trial."""
+
+    @abstractmethod
+    def outputs(
+        self, weights: Weights, inputs: Float[Tensor, "trial batch inputs"]
+    ) -> Float[Tensor, "trial batch outputs"]:
+        """The prediction for every input."""

@@ -1,0 +1,121 @@
+"""Layers with a leading trial dimension, and the flat buffer that holds the weights of a whole stack.
+
+Nothing is reduced over the trial dimension, so a trial's numbers do not depend on its neighbours.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (the field's own name for it)
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from trainers.data.draws import START, Draws
+
+Weights = Mapping[str, Tensor]
+"""Each parameter by its name, with the trial dimension first."""
+
+_ROW_MULTIPLE = 64  # rows start aligned, so vector code meets each of them at the same place
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a single trial and how it starts; `scale` is a deviation, a bound or a value."""
+
+    name: str
+    shape: tuple[int, ...]
+    start: Literal["normal", "uniform", "constant"]
+    scale: float
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each parameter lies in a trial's row of the flat buffer."""
+
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def used(self) -> int:
+        """Elements that are parameters."""
+        return sum(parameter.size for parameter in self.parameters)
+
+    @property
+    def row(self) -> int:
+        """Elements of a row; those past `used` are padding and stay 0."""
+        return -(-self.used // _ROW_MULTIPLE) * _ROW_MULTIPLE
+
+    def views(self, flat: Float[Tensor, "trial row"]) -> dict[str, Tensor]:
+        """The parameters by name, as views: the gradient arrives as one tensor of the flat shape."""
+        sizes = [parameter.size for parameter in self.parameters]
+        pieces = flat.split([*sizes, self.row - self.used], dim=1)
+        return {
+            parameter.name: piece.unflatten(1, parameter.shape)
+            for parameter, piece in zip(self.parameters, pieces, strict=False)
+        }
+
+    def start(self, seeds: Sequence[int]) -> Float[Tensor, "trial row"]:
+        """The weights that these seeds start from, on the CPU: the same bits for every device."""
+        index = torch.arange(self.row)[None]
+        draws = Draws(torch.tensor(seeds)[:, None], index.expand(len(seeds), -1), START)
+        normal, uniform = draws.normal(), 2 * draws.uniform() - 1
+        deviation, bound, value = (torch.zeros(self.row, dtype=torch.float64) for _ in range(3))
+        place = {"normal": deviation, "uniform": bound, "constant": value}
+        first = 0
+        for parameter in self.parameters:
+            place[parameter.start][first : first + parameter.size] = parameter.scale
+            first += parameter.size
+        return (normal * deviation + uniform * bound + value).to(torch.float32)
+
+
+def linear_parameters(name: str, inputs: int, outputs: int) -> tuple[Parameter, ...]:
+    """Weight and bias of a linear map; outputs start with the variance of the inputs."""
+    return (
+        Parameter(f"{name}.weight", (inputs, outputs), "normal", inputs**-0.5),
+        Parameter(f"{name}.bias", (outputs,), "constant", 0.0),
+    )
+
+
+def norm_parameters(name: str, width: int) -> tuple[Parameter, ...]:
+    """Gain and shift of a layer norm."""
+    return (
+        Parameter(f"{name}.gain", (width,), "constant", 1.0),
+        Parameter(f"{name}.shift", (width,), "constant", 0.0),
+    )
+
+
+def linear(
+    weights: Weights, name: str, x: Float[Tensor, "trial *batch inputs"]
+) -> Float[Tensor, "trial *batch outputs"]:
+    """One linear map a trial, all trials in one product."""
+    weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+    y = torch.baddbmm(bias[:, None], x.flatten(1, -2), weight)
+    return y.unflatten(1, x.shape[1:-1])
+
+
+def layer_norm(
+    weights: Weights, name: str, x: Float[Tensor, "trial batch pos width"]
+) -> Float[Tensor, "trial batch pos width"]:
+    """Layer norm with gain and shift of each trial.
+
+    Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450, equation 4.
+    """
+    gain, shift = weights[f"{name}.gain"], weights[f"{name}.shift"]
+    normed = F.layer_norm(x, x.shape[-1:])
+    return torch.addcmul(shift[:, None, None], normed, gain[:, None, None])
+
+
+def embedding(
+    table: Float[Tensor, "trial entry width"], index: Int[Tensor, "trial *batch"]
+) -> Float[Tensor, "trial *batch width"]:
+    """Rows of each trial's own table: one look-up in all tables laid end to end."""
+    trials, entries, _ = table.shape
+    offset = (torch.arange(trials, device=index.device) * entries).view(-1, *[1] * (index.ndim - 1))
+    return F.embedding(index + offset, table.flatten(0, 1))

@@ -1,0 +1,50 @@
+"""The modules of a folder as one type: a tagged union told apart by `kind`.
+
+Adding a file to the folder is all it takes to add a task, an encoding, a model or a position.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from functools import reduce
+from operator import or_
+from types import ModuleType
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field
+
+Base = TypeVar("Base")
+
+
+def kinds(folder: ModuleType, base: type[Base]) -> dict[str, type[Base]]:
+    """Every concrete class of `base` that the modules of `folder` define, by its `kind`.
+
+    Raises:
+        TypeError: two classes claim the same kind, or a kind is not its file's name.
+    """
+    found: dict[str, type[Base]] = {}
+    for info in sorted(pkgutil.iter_modules(folder.__path__), key=lambda info: info.name):
+        module = importlib.import_module(f"{folder.__name__}.{info.name}")
+        for _, member in inspect.getmembers(module, inspect.isclass):
+            own = member.__module__ == module.__name__
+            if own and issubclass(member, base) and not inspect.isabstract(member):
+                kind = vars(member)["__pydantic_fields__"]["kind"].default
+                if kind != info.name:
+                    raise TypeError(f"{module.__name__}: expected kind {info.name!r}, got {kind!r}")
+                found[kind] = member
+    return found
+
+
+def union(folder: ModuleType, base: type[Base]) -> Any:
+    """The annotation of a field that takes any of `kinds(folder, base)`, chosen by its `kind`."""
+    members: list[Any] = list(kinds(folder, base).values())
+    if len(members) == 1:
+        return members[0]
+    return Annotated[reduce(or_, members), Field(discriminator="kind")]
+
+
+def summary(kind: type[Any]) -> tuple[str, str]:
+    """First line and `Source:` of a plugin's docstring: what `lawsweep tasks` and its kin print."""
+    lines = inspect.cleandoc(kind.__doc__ or "").splitlines()
+    source = next((line.removeprefix("Source:").strip() for line in lines if "Source:" in line), "")
+    return lines[0] if lines else "", source
