@@ -27,7 +27,7 @@ def kinds(folder: ModuleType, base: type[Base]) -> dict[str, type[Base]]:
         module = importlib.import_module(f"{folder.__name__}.{info.name}")
         for _, member in inspect.getmembers(module, inspect.isclass):
             own = member.__module__ == module.__name__
-            if own and issubclass(member, base) and not inspect.isabstract(member):
+            if own and issubclass(member, base) and "kind" in vars(member).get("__annotations__", {}):
                 kind = vars(member)["__pydantic_fields__"]["kind"].default
                 if kind != info.name:
                     raise TypeError(f"{module.__name__}: expected kind {info.name!r}, got {kind!r}")

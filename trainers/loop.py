@@ -1,0 +1,200 @@
+"""train(trials): the training loop of a pack, as a stream of events."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from trainers.config import TrialConfig
+from trainers.data.batches import Batch, training_batch
+from trainers.evaluate import class_metrics, loss_of, test_metrics
+from trainers.models.stack import Layout
+from trainers.optim import Moments, update
+from trainers.result import Ended, Event, Outcome, Point, Reported, Saved
+
+_AHEAD = 4_096  # examples of a trial that are made at once, several steps ahead
+
+
+@dataclass(frozen=True)
+class Start:
+    """A trial to train: from its beginning, or from a saved state."""
+
+    config: TrialConfig
+    saved: Saved | None = None
+
+
+def train(
+    starts: Sequence[Start],
+    *,
+    device: str = "cpu",
+    save_every_s: float = 60.0,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
+    """Train a pack: trials of equal shape, stacked. Each trial's events do not depend on the others.
+
+    Asked to stop, it saves every trial and returns; such a trial has no outcome and can go on later.
+
+    Raises:
+        ValueError: the trials cannot be stacked.
+    """
+    if len({start.config.stacks_with() for start in starts}) != 1:
+        raise ValueError("expected trials of equal shape in a pack")
+    pack = _Pack.of(starts, torch.device(device))
+    made: Batch | None = None
+    ready, ahead = 0, max(1, _AHEAD // pack.configs[0].batch_size)
+    size = pack.configs[0].batch_size
+    saved_at = time.monotonic()
+    while pack.keys:
+        if made is None or ready == ahead:
+            made, ready = training_batch(pack.configs, pack.done, ahead, pack.device), 0
+        pack.step(made.part(ready * size, (ready + 1) * size))
+        ready += 1
+        due = [row for row in range(len(pack.keys)) if pack.reports(row)]
+        if not due:
+            continue
+        yield from pack.report(due)
+        over = [row for row in due if pack.ended(row) or pack.broke[row] >= 0]
+        if over:
+            yield from pack.end(over)
+            pack.keep([row for row in range(len(pack.keys)) if row not in over])
+            made = None
+        if should_stop():
+            yield from pack.saved()
+            return
+        if pack.keys and time.monotonic() - saved_at > save_every_s:
+            yield from pack.saved()
+            saved_at = time.monotonic()
+
+
+@dataclass
+class _Pack:
+    """The stacked state of the trials that are still training; a row of each tensor is a trial."""
+
+    configs: list[TrialConfig]
+    keys: list[str]
+    layout: Layout
+    device: torch.device
+    flat: Float[Tensor, "trial row"]
+    moments: Moments
+    report_steps: list[frozenset[int]]
+    done: list[int]  # steps of each trial
+    loss_sum: Float[Tensor, " trial"]  # float64, since the last report
+    loss_steps: list[int]
+    broke: list[int]  # the report at which a loss was not finite; -1: none
+
+    @classmethod
+    def of(cls, starts: Sequence[Start], device: torch.device) -> "_Pack":
+        configs = [start.config for start in starts]
+        model = configs[0].model
+        layout = Layout(model.parameters(configs[0].shape()))
+        flat = layout.start([config.seed for config in configs])
+        first, second = torch.zeros_like(flat), torch.zeros_like(flat)
+        loss_sum = torch.zeros(len(starts), dtype=torch.float64)
+        done, loss_steps = [0] * len(starts), [0] * len(starts)
+        for row, start in enumerate(starts):
+            if start.saved is None:
+                continue
+            flat[row] = start.saved.tensors["weights"]
+            first[row] = start.saved.tensors["first"]
+            second[row] = start.saved.tensors["second"]
+            loss_sum[row] = start.saved.numbers["loss_sum"]
+            loss_steps[row] = int(start.saved.numbers["loss_steps"])
+            done[row] = start.saved.step
+        return cls(
+            configs=configs,
+            keys=[config.key() for config in configs],
+            layout=layout,
+            device=device,
+            flat=flat.to(device),
+            moments=Moments(first.to(device), second.to(device)),
+            report_steps=[frozenset(config.report_steps) for config in configs],
+            done=done,
+            loss_sum=loss_sum.to(device),
+            loss_steps=loss_steps,
+            broke=[-1] * len(starts),
+        )
+
+    def step(self, batch: Batch) -> None:
+        """One update of every trial; nothing waits for the device."""
+        flat = self.flat.requires_grad_()
+        loss = loss_of(self.configs[0].model, self.layout.views(flat), batch)
+        (gradient,) = torch.autograd.grad(loss.sum(), flat)
+        self.flat = flat.detach()
+        optimizers = [config.optimizer for config in self.configs]
+        planned = [config.steps for config in self.configs]
+        update(self.flat, gradient, self.moments, optimizers, self.done, planned)
+        self.loss_sum += loss.detach().to(torch.float64)
+        self.done = [done + 1 for done in self.done]
+        self.loss_steps = [steps + 1 for steps in self.loss_steps]
+
+    def reports(self, row: int) -> bool:
+        """Whether this trial has just reached a step at which it reports."""
+        return self.done[row] in self.report_steps[row]
+
+    def ended(self, row: int) -> bool:
+        """Whether this trial has used up its budget."""
+        return self.done[row] == self.configs[row].steps
+
+    def report(self, rows: list[int]) -> Iterator[Event]:
+        """A point of each of these trials; a trial whose loss is not finite has broken."""
+        sums = self.loss_sum.tolist()
+        with torch.no_grad():
+            weights = self.layout.views(self.flat[rows])
+            configs = [self.configs[row] for row in rows]
+            tests = test_metrics(configs[0].model, weights, configs, self.device)
+        for row, test in zip(rows, tests, strict=True):
+            loss = sums[row] / self.loss_steps[row]
+            if loss != loss or abs(loss) == float("inf") or test["test_loss"] != test["test_loss"]:
+                self.broke[row] = self.done[row]
+            yield Reported(self.keys[row], Point(self.done[row], {"loss": loss, **test}))
+            self.loss_sum[row] = 0.0
+            self.loss_steps[row] = 0
+
+    def end(self, rows: list[int]) -> Iterator[Event]:
+        """The outcome of each of these trials."""
+        whole = [row for row in rows if self.broke[row] < 0]
+        found = {}
+        if whole:
+            with torch.no_grad():
+                weights = self.layout.views(self.flat[whole])
+                configs = [self.configs[row] for row in whole]
+                metrics = class_metrics(configs[0].model, weights, configs, self.device)
+            found = dict(zip(whole, metrics, strict=True))
+        for row in rows:
+            step = self.done[row]
+            if row in found:
+                metrics, details = found[row]
+                outcome = Outcome("finished", step, metrics=metrics, details=details)
+            else:
+                reason = f"the loss was not finite between the last report and step {step:,}"
+                outcome = Outcome("diverged", step, reason=reason)
+            yield Ended(self.keys[row], outcome)
+
+    def saved(self) -> Iterator[Event]:
+        """The full state of every trial, on the CPU."""
+        for row, key in enumerate(self.keys):
+            tensors = {
+                "weights": self.flat[row].detach().cpu().clone(),
+                "first": self.moments.first[row].cpu().clone(),
+                "second": self.moments.second[row].cpu().clone(),
+            }
+            numbers = {
+                "loss_sum": float(self.loss_sum[row]),
+                "loss_steps": float(self.loss_steps[row]),
+            }
+            yield Saved(key, self.done[row], tensors, numbers)
+
+    def keep(self, rows: list[int]) -> None:
+        """Go on with these trials alone; the others have left the pack."""
+        self.configs = [self.configs[row] for row in rows]
+        self.keys = [self.keys[row] for row in rows]
+        self.flat = self.flat[rows]
+        self.moments = Moments(self.moments.first[rows], self.moments.second[rows])
+        self.report_steps = [self.report_steps[row] for row in rows]
+        self.done = [self.done[row] for row in rows]
+        self.loss_sum = self.loss_sum[rows]
+        self.loss_steps = [self.loss_steps[row] for row in rows]
+        self.broke = [self.broke[row] for row in rows]
