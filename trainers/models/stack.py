@@ -96,6 +96,11 @@ def linear(
 ) -> Float[Tensor, "trial *batch outputs"]:
     """One linear map a trial, all trials in one product."""
     weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+    if weight.shape[-1] == 1:
+        # a product with one column goes to another kernel, whose bits depend on the number of trials
+        return (x * weight.view(-1, *[1] * (x.ndim - 2), x.shape[-1])).sum(dim=-1, keepdim=True) + (
+            bias.view(-1, *[1] * (x.ndim - 1))
+        )
     y = torch.baddbmm(bias[:, None], x.flatten(1, -2), weight)
     return y.unflatten(1, x.shape[1:-1])
 
