@@ -34,6 +34,7 @@ def fingerprint() -> dict[str, str]:
         "threads": str(torch.get_num_threads()),
         "machine": platform.machine(),
         "cpu": torch.backends.cpu.get_cpu_capability(),
+        "mkl": os.environ.get("MKL_CBWR", ""),
     }
 
 

@@ -10,7 +10,7 @@ from typing_extensions import override
 from trainers import flops
 from trainers.data.shape import NumberShape
 from trainers.models.model import NumberModel
-from trainers.models.stack import Parameter, Weights, linear
+from trainers.models.stack import Parameter, Weights, elementwise, linear
 
 _ACTIVATIONS = {"relu": torch.relu, "silu": F.silu, "gelu": F.gelu, "tanh": torch.tanh}
 
@@ -48,5 +48,5 @@ class Mlp(NumberModel):
         activate = _ACTIVATIONS[self.activation]
         x = inputs
         for layer in range(self.layers):
-            x = activate(linear(weights, f"{layer}", x))
+            x = elementwise(activate, linear(weights, f"{layer}", x))
         return linear(weights, f"{self.layers}", x)

@@ -26,6 +26,7 @@ from trainers.models.positions.learned import Learned
 from trainers.models.stack import (
     Parameter,
     Weights,
+    elementwise,
     embedding,
     layer_norm,
     linear,
@@ -226,7 +227,8 @@ class Transformer(TokenModel):
 
     def _mlp(self, weights: Weights, name: str, x: Hidden) -> Hidden:
         hidden = linear(weights, f"{name}.mlp.in", layer_norm(weights, f"{name}.mlp.norm", x))
-        return linear(weights, f"{name}.mlp.out", _ACTIVATIONS[self.activation](hidden))
+        activated = elementwise(_ACTIVATIONS[self.activation], hidden)
+        return linear(weights, f"{name}.mlp.out", activated)
 
     def _embed(
         self,
