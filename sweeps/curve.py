@@ -1,0 +1,171 @@
+"""The points of a trial as checksummed lines, read back over all of its attempts."""
+
+import json
+import math
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainers.result import Point
+
+METRICS_FILE = "metrics.jsonl"
+
+
+class LedgerError(Exception):
+    """The storage folder holds something that cannot be what was written."""
+
+
+class LedgerDamaged(LedgerError):  # noqa: N818 - it reads as what has happened
+    """A file whose bytes have changed since they were written."""
+
+
+class LedgerConflict(LedgerError):  # noqa: N818 - it reads as what has happened
+    """Two attempts of one trial disagree about a step that both have trained."""
+
+
+@dataclass(frozen=True)
+class TimedPoint:
+    """The metrics of one trial at one step, and when they were first written."""
+
+    step: int
+    time_ms: int  # unix time
+    values: dict[str, float]  # exact, also Inf and NaN
+
+
+def spelled_number(value: float) -> float | str:
+    """A number as JSON can hold it: infinities and NaN become texts, all else keeps its bits."""
+    value = float(value)
+    return value if math.isfinite(value) else repr(value)
+
+
+def read_number(value: Any) -> float:
+    """The inverse of `spelled_number`.
+
+    Raises:
+        ValueError: neither a number nor one of the texts inf, -inf and nan.
+    """
+    if isinstance(value, str) and value not in {"inf", "-inf", "nan"}:
+        raise ValueError(f"expected a number, inf, -inf or nan, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"expected a number, got {value!r}")
+    return float(value)
+
+
+def spelled_numbers(values: Mapping[str, float]) -> dict[str, float | str]:
+    """Every value as JSON can hold it."""
+    return {name: spelled_number(value) for name, value in values.items()}
+
+
+def encoded(points: Sequence[Point], time_ms: int) -> bytes:
+    """One line for each point: a checksum, a space, and what it is a checksum of."""
+    return b"".join(_line(point, time_ms) for point in points)
+
+
+def _line(point: Point, time_ms: int) -> bytes:
+    record = {
+        "step": point.step,
+        "time_ms": time_ms,
+        "values": spelled_numbers(point.values),
+    }
+    text = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
+    return f"{zlib.crc32(text):08x} ".encode() + text + b"\n"
+
+
+def _decoded(line: bytes) -> TimedPoint | None:
+    """The point of a line; None when the line is not what was written."""
+    check, space, text = line.partition(b" ")
+    if not space or check != f"{zlib.crc32(text):08x}".encode():
+        return None
+    record = json.loads(text)
+    values = {name: read_number(value) for name, value in record["values"].items()}
+    return TimedPoint(step=record["step"], time_ms=record["time_ms"], values=values)
+
+
+class CurveReader:
+    """Reads the points of a trial while they are written; each byte is read once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read_bytes: dict[Path, int] = {}
+        self._points: dict[int, tuple[TimedPoint, Path]] = {}
+        self._spans: dict[Path, tuple[int, int]] = {}
+
+    def read(self) -> tuple[TimedPoint, ...]:
+        """All points so far, by step; a step that was written twice keeps the earlier time.
+
+        A torn line at the end of a file is left out: its writer was killed, or is still writing.
+
+        Raises:
+            LedgerConflict: two records of one step differ.
+            LedgerDamaged: a line has changed since it was written.
+        """
+        for attempt in attempts_in(self._folder):
+            file = attempt / METRICS_FILE
+            for point in self._new_points(file):
+                self._merge(point, file)
+        return tuple(self._points[step][0] for step in sorted(self._points))
+
+    def spans(self) -> dict[Path, tuple[int, int]]:
+        """For each metrics file read so far: the times of its first and last point, in ms."""
+        return dict(self._spans)
+
+    def _new_points(self, file: Path) -> Iterator[TimedPoint]:
+        start = self._read_bytes.get(file, 0)
+        try:
+            size = file.stat().st_size
+        except FileNotFoundError:  # an attempt that has not yet reported
+            return
+        if size <= start:
+            return
+        with file.open("rb") as stream:
+            stream.seek(start)
+            data = stream.read()
+        whole = data[: data.rfind(b"\n") + 1].splitlines(keepends=True)
+        decoded = [_decoded(line[:-1]) for line in whole]
+        while decoded and decoded[-1] is None:  # a torn tail; not consumed, so looked at again
+            decoded.pop()
+        if None in decoded:
+            raise LedgerDamaged(
+                f"{file}: expected a checksummed line at byte"
+                f" {start + sum(map(len, whole[: decoded.index(None)]))}, got a damaged one;"
+                " move the attempt's folder away and launch again"
+            )
+        self._read_bytes[file] = start + sum(map(len, whole[: len(decoded)]))
+        yield from (point for point in decoded if point is not None)
+
+    def _merge(self, point: TimedPoint, file: Path) -> None:
+        first, last = self._spans.get(file, (point.time_ms, point.time_ms))
+        self._spans[file] = (min(first, point.time_ms), max(last, point.time_ms))
+        if point.step not in self._points:
+            self._points[point.step] = (point, file)
+            return
+        known, known_file = self._points[point.step]
+        if not same_bits(known.values, point.values):
+            raise LedgerConflict(
+                f"step {point.step} differs between {known_file} and {file}:"
+                f" {_first_difference(known.values, point.values)};"
+                " training is deterministic, so code, torch or machine has changed in between"
+            )
+        if point.time_ms < known.time_ms:  # a zombie may write late into an early attempt
+            self._points[point.step] = (point, file)
+
+
+def same_bits(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    """Equal to the bit, where any NaN is as good as another and -0.0 is not 0.0."""
+    return _first_difference(one, other) == ""
+
+
+def _first_difference(one: Mapping[str, float], other: Mapping[str, float]) -> str:
+    for name in sorted({*one, *other}):
+        left, right = repr(one.get(name)), repr(other.get(name))
+        if left != right:
+            return f"{name} is {left} and {right}"
+    return ""
+
+
+def attempts_in(folder: Path) -> tuple[Path, ...]:
+    """The attempt folders of a trial, oldest first."""
+    found = [path for path in folder.glob("attempt-*") if path.name[8:].isdecimal()]
+    return tuple(sorted(found, key=lambda path: int(path.name[8:])))

@@ -1,0 +1,186 @@
+"""The folder of one sweep: its plan, who runs it, and what of it has been published."""
+
+import fcntl
+import getpass
+import hashlib
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import TypeAdapter, ValidationError
+
+from sweeps import durable
+from sweeps.spec import Name
+from trainers.schema import InputError, shown
+
+# `status` holds the lock for an instant to see whether it is free; a launch waits that long.
+_LOCK_TRIES = 5
+_LOCK_PAUSE_S = 0.05
+
+_NAME = TypeAdapter(Name)
+
+
+class SweepLocked(Exception):  # noqa: N818 - it reads as what has happened
+    """Another process runs this sweep; the text says which, and since when."""
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """One sweep by name; nothing is created before something is written."""
+
+    path: Path
+
+    @classmethod
+    def named(cls, folder: Path, name: str) -> "SweepFolder":
+        """The folder of the sweep `name` inside `folder`.
+
+        Raises:
+            InputError: the name is not one that a sweep may have.
+        """
+        try:
+            _NAME.validate_python(name)
+        except ValidationError as error:
+            raise InputError(
+                "expected a sweep name of at most 64 letters, digits, dots, dashes and underlines"
+                f" that starts with a letter or digit, got {shown(name)}"
+            ) from error
+        return cls(folder / name)
+
+    @property
+    def report(self) -> Path:
+        """Where the report is written."""
+        return self.path / "report"
+
+    def write_plan(self, resolved_sweep: str, trials: Sequence[Mapping[str, Any]]) -> None:
+        """Store the resolved sweep and its trials, over those of an earlier launch."""
+        durable.make_folder(self.path)
+        text = json.dumps(list(trials), allow_nan=False, indent=1)
+        durable.write_over(self.path / "trials.json", text.encode())
+        durable.write_over(self.path / "sweep.json", resolved_sweep.encode())
+
+    def resolved(self) -> str:
+        """The resolved sweep, as JSON text.
+
+        Raises:
+            InputError: no such sweep was ever launched here.
+        """
+        return self._read("sweep.json")
+
+    def trials(self) -> list[dict[str, Any]]:
+        """The trials of the sweep: key, config, point, replicate, and what else the plan says.
+
+        Raises:
+            InputError: no such sweep was ever launched here.
+        """
+        return json.loads(self._read("trials.json"))
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only driver of the sweep; the lock ends with the process, however that ends.
+
+        Raises:
+            SweepLocked: another process runs the sweep.
+        """
+        durable.make_folder(self.path)
+        handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, durable.PRIVATE_FILE)
+        try:
+            if not _locked(handle, fcntl.LOCK_EX):
+                owner = _text_of(handle) or "another process"
+                raise SweepLocked(f"sweep {self.path.name} is run by {owner}")
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, _this_process().encode(), 0)
+            yield
+            os.ftruncate(handle, 0)
+        finally:
+            os.close(handle)  # which gives the lock back
+
+    def owner(self) -> str | None:
+        """Who runs the sweep now, as `user@host:pid since ...`; None when nobody does."""
+        try:
+            handle = os.open(self.path / "lock", os.O_RDWR)
+        except FileNotFoundError:
+            return None
+        try:
+            free = _flock(handle, fcntl.LOCK_SH)
+            return None if free else _text_of(handle) or "another process"
+        finally:
+            os.close(handle)
+
+    def request_stop(self) -> None:
+        """Ask the workers of the sweep, on any node, to save what they have and end."""
+        durable.make_folder(self.path)
+        durable.write_over(self.path / "stop", _this_process().encode())
+
+    def clear_stop(self) -> None:
+        """Take back a request to stop."""
+        (self.path / "stop").unlink(missing_ok=True)
+
+    def stop_requested(self) -> bool:
+        """Whether the workers shall end."""
+        return (self.path / "stop").exists()
+
+    def offsets(self, target: str) -> dict[str, int]:
+        """How far each run has been published to the tracker at `target`."""
+        try:
+            return json.loads(self._offsets_file(target).read_bytes())
+        except FileNotFoundError:
+            return {}
+
+    def save_offsets(self, target: str, offsets: Mapping[str, int]) -> None:
+        """Store how far each run has been published; of `target` only a hash is kept."""
+        file = self._offsets_file(target)
+        durable.make_folder(file.parent)
+        durable.write_over(file, json.dumps(dict(offsets), indent=0).encode())
+
+    def _offsets_file(self, target: str) -> Path:
+        parts = urlsplit(target)
+        # Without user and password: a new password does not make it another tracker.
+        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        return self.path / "offsets" / f"{hashlib.sha256(bare.encode()).hexdigest()[:16]}.json"
+
+    def _read(self, file: str) -> str:
+        try:
+            return (self.path / file).read_bytes().decode()
+        except FileNotFoundError as error:
+            storage = self.path.parent.parent
+            raise InputError(
+                f"expected a sweep that was launched into {storage}, got {self.path.name}"
+            ) from error
+
+
+def _locked(handle: int, kind: int) -> bool:
+    for number in range(_LOCK_TRIES):
+        if number:
+            time.sleep(_LOCK_PAUSE_S)
+        if _flock(handle, kind):
+            return True
+    return False
+
+
+def _flock(handle: int, kind: int) -> bool:
+    try:
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _text_of(handle: int) -> str:
+    return os.pread(handle, 1_000, 0).decode(errors="replace").strip()
+
+
+def _this_process() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container without an entry for this user
+        user = str(os.getuid())
+    since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"{user}@{socket.gethostname()}:{os.getpid()} since {since}"
