@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, StringConstraints, Tag, ValidationError, model_validator
 
 from sweeps.axes import AnyAxis, FieldPath
-from sweeps.document import Document, parse, read_document
+from sweeps.document import Document, Place, parse, read_document
 from trainers.schema import Frozen, InputError, first_problem, spelled
 
 CATALOG = Path(__file__).parent / "catalog"
@@ -20,7 +20,11 @@ Where = dict[FieldPath, Any]
 
 
 class SpecError(InputError):
-    """A sweep file that cannot be run as it stands."""
+    """A sweep file that cannot be run as it stands; `place` is where in it, if that is known."""
+
+    def __init__(self, text: str, place: Place | None = None) -> None:
+        super().__init__(text)
+        self.place = place
 
 
 class Objective(Frozen):
@@ -68,12 +72,12 @@ class CoefficientClaim(Frozen):
 
 def _kind_of_claim(claim: Any) -> str:
     fields = claim if isinstance(claim, dict) else vars(claim)
-    return "coefficient" if "coefficient" in fields else "metric"
+    return "<coefficient>" if "coefficient" in fields else "<metric>"
 
 
 Claim = Annotated[
-    Annotated[MetricClaim, Tag("metric")]
-    | Annotated[CoefficientClaim, Tag("coefficient")],
+    Annotated[MetricClaim, Tag("<metric>")]
+    | Annotated[CoefficientClaim, Tag("<coefficient>")],
     Discriminator(_kind_of_claim),
 ]
 
@@ -175,6 +179,13 @@ def load(name_or_path: str, changes: Sequence[str] = ()) -> Sweep:
     for change in changes:
         value = _changed(value, change)
     return validated(value, document)
+
+
+def located(name_or_path: str, error: SpecError) -> SpecError:
+    """The error with the file and line it is about."""
+    if error.place is None:
+        return error
+    return SpecError(f"{read_document(_find(name_or_path)).where(error.place)}: {error}")
 
 
 def validated(value: Mapping[str, Any], document: Document) -> Sweep:

@@ -35,14 +35,15 @@ def train(
 ) -> Iterator[Event]:
     """Train a pack: trials of equal shape, stacked. Each trial's events do not depend on the others.
 
-    Asked to stop, it saves every trial and returns; such a trial has no outcome and can go on later.
+    A trial that finishes is saved a last time before its outcome. Asked to stop, the pack saves every
+    trial and returns; such a trial has no outcome and can go on later.
 
     Raises:
         ValueError: the trials cannot be stacked.
     """
     if len({start.config.stacks_with() for start in starts}) != 1:
         raise ValueError("expected trials of equal shape in a pack")
-    pack = _Pack.of(starts, torch.device(device))
+    pack = Pack.of(starts, torch.device(device))
     made: Batch | None = None
     ready, ahead = 0, max(1, _AHEAD // pack.configs[0].batch_size)
     size = pack.configs[0].batch_size
@@ -58,19 +59,20 @@ def train(
         yield from pack.report(due)
         over = [row for row in due if pack.ended(row) or pack.broke[row] >= 0]
         if over:
+            yield from pack.saved([row for row in over if pack.broke[row] < 0])
             yield from pack.end(over)
             pack.keep([row for row in range(len(pack.keys)) if row not in over])
             made = None
         if should_stop():
-            yield from pack.saved()
+            yield from pack.saved(range(len(pack.keys)))
             return
         if pack.keys and time.monotonic() - saved_at > save_every_s:
-            yield from pack.saved()
+            yield from pack.saved(range(len(pack.keys)))
             saved_at = time.monotonic()
 
 
 @dataclass
-class _Pack:
+class Pack:
     """The stacked state of the trials that are still training; a row of each tensor is a trial."""
 
     configs: list[TrialConfig]
@@ -86,7 +88,7 @@ class _Pack:
     broke: list[int]  # the report at which a loss was not finite; -1: none
 
     @classmethod
-    def of(cls, starts: Sequence[Start], device: torch.device) -> "_Pack":
+    def of(cls, starts: Sequence[Start], device: torch.device) -> "Pack":
         configs = [start.config for start in starts]
         model = configs[0].model
         layout = Layout(model.parameters(configs[0].shape()))
@@ -173,9 +175,9 @@ class _Pack:
                 outcome = Outcome("diverged", step, reason=reason)
             yield Ended(self.keys[row], outcome)
 
-    def saved(self) -> Iterator[Event]:
-        """The full state of every trial, on the CPU."""
-        for row, key in enumerate(self.keys):
+    def saved(self, rows: Sequence[int]) -> Iterator[Event]:
+        """The full state of these trials, on the CPU."""
+        for row in rows:
             tensors = {
                 "weights": self.flat[row].detach().cpu().clone(),
                 "first": self.moments.first[row].cpu().clone(),
@@ -185,7 +187,7 @@ class _Pack:
                 "loss_sum": float(self.loss_sum[row]),
                 "loss_steps": float(self.loss_steps[row]),
             }
-            yield Saved(key, self.done[row], tensors, numbers)
+            yield Saved(self.keys[row], self.done[row], tensors, numbers)
 
     def keep(self, rows: list[int]) -> None:
         """Go on with these trials alone; the others have left the pack."""

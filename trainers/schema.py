@@ -21,7 +21,7 @@ class Frozen(BaseModel):
 def first_problem(error: ValidationError, given: Any) -> tuple[tuple[str | int, ...], str]:
     """The place and the words of the first problem found in `given`."""
     problem = error.errors(include_url=False)[0]
-    place = _place_in(given, problem["loc"])
+    place = _place_in(given, problem["loc"], missing=problem["type"] == "missing")
     kind, context, words = problem["type"], problem.get("ctx", {}), problem["msg"]
     if kind == "extra_forbidden":
         return place, "unknown field"
@@ -39,20 +39,20 @@ def first_problem(error: ValidationError, given: Any) -> tuple[tuple[str | int, 
     return place, f"{words[:1].lower()}{words[1:]}, got {shown(problem.get('input'))}"
 
 
-def _place_in(given: Any, location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+def _place_in(
+    given: Any, location: tuple[str | int, ...], *, missing: bool
+) -> tuple[str | int, ...]:
     """The location without the tags that pydantic adds for the member of a union."""
     place: list[str | int] = []
     value = given
-    for number, part in enumerate(location):
+    for part in location[:-1] if missing else location:
         inside = (isinstance(value, dict) and part in value) or (
             isinstance(value, list | tuple) and isinstance(part, int) and part < len(value)
         )
         if inside:
             value = value[part]
-        elif number < len(location) - 1 or not isinstance(value, dict):
-            continue
-        place.append(part)
-    return tuple(place)
+            place.append(part)
+    return (*place, location[-1]) if missing else tuple(place)
 
 
 def shown(value: Any) -> str:
