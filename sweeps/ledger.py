@@ -47,6 +47,8 @@ __all__ = [
     "TrialFolder",
 ]
 
+NOTES_FILE = "notes.txt"
+
 _KEY = re.compile(r"[0-9a-f]{20}")
 
 
@@ -139,6 +141,12 @@ class TrialFolder:
         record = _read_object(file)
         return None if record is None else _ending(record, file)
 
+    def reopen(self) -> None:
+        """Lay the outcome of a failed trial into its last attempt, so that it can be tried again."""
+        file = self.path / "outcome.json"
+        file.replace(self.attempts()[-1] / file.name)
+        durable.sync_folder(self.path)
+
     def wall_s(self) -> float:
         """Seconds spent on the trial: from the start of each attempt to its last point, summed."""
         reader = CurveReader(self.path)
@@ -185,6 +193,10 @@ class Attempt:
         return durable.write_new(
             self.path.parent / "outcome.json", _json_bytes({**record, "crc32": _checksum(record)})
         )
+
+    def note(self, text: str) -> None:
+        """Keep what a person should know of the attempt: a traceback, a damaged checkpoint."""
+        durable.append(self.path / NOTES_FILE, text.rstrip().encode() + b"\n")
 
     def started_ms(self) -> int | None:
         """When the attempt began, or None when that was not recorded."""

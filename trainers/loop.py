@@ -48,6 +48,10 @@ def train(
     ready, ahead = 0, max(1, _AHEAD // pack.configs[0].batch_size)
     size = pack.configs[0].batch_size
     saved_at = time.monotonic()
+    whole = [row for row in range(len(pack.keys)) if pack.ended(row)]  # stopped before its outcome
+    if whole:
+        yield from pack.end(whole)
+        pack.keep([row for row in range(len(pack.keys)) if row not in whole])
     while pack.keys:
         if made is None or ready == ahead:
             made, ready = training_batch(pack.configs, pack.done, ahead, pack.device), 0
