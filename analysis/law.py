@@ -1,4 +1,4 @@
-"""A law as data: its formula, inputs, coefficients and terms; the laws themselves lie in `laws/`."""
+"""A law as data: formula, inputs, coefficients and terms; the laws themselves lie in `laws/`."""
 
 import importlib
 import math
@@ -29,7 +29,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Coefficient:
-    """A number that is fitted, within [low, high]; `starts` is the grid on which an exponent is sought."""
+    """A number that is fitted, within [low, high]; `starts` is the search grid of an exponent."""
 
     name: str
     meaning: str
@@ -91,17 +91,23 @@ class Law:
 
 def log_inputs(law: Law, values: Values) -> Float[np.ndarray, "input run"]:
     """The natural logs of the inputs, stacked in the law's order."""
-    return np.log(np.stack([np.asarray(values[name], dtype=np.float64) for name in law.input_names]))
+    return np.log(
+        np.stack([np.asarray(values[name], dtype=np.float64) for name in law.input_names])
+    )
 
 
 def term_values(
-    law: Law, vectors: Float[np.ndarray, "problem coefficient"], logs: Float[np.ndarray, "input run"]
+    law: Law,
+    vectors: Float[np.ndarray, "problem coefficient"],
+    logs: Float[np.ndarray, "input run"],
 ) -> Float[np.ndarray, "problem term run"]:
     """Every term of the law at every run, for many vectors of coefficients."""
     values = []
     for term in law.terms:
         rows = [law.input_names.index(name) for name in term.inputs]
-        exponents = np.stack([vectors[:, [law.place[name]]] for name in term.exponents] or [vectors])
+        exponents = np.stack(
+            [vectors[:, [law.place[name]]] for name in term.exponents] or [vectors]
+        )
         basis = np.exp(term.log_basis(logs[rows] if rows else logs, exponents).value)
         values.append(vectors[:, [law.place[term.coefficient]]] * basis)
     return np.stack(values, axis=1)
@@ -110,7 +116,7 @@ def term_values(
 def predict_many(
     law: Law, vectors: Float[np.ndarray, "problem coefficient"], values: Values
 ) -> Float[np.ndarray, "problem run"]:
-    """The law's prediction at every run, for many vectors of coefficients, in the unit of the loss."""
+    """The prediction at every run, for many vectors of coefficients, in the unit of the loss."""
     return term_values(law, vectors, log_inputs(law, values)).sum(axis=1)
 
 
@@ -156,7 +162,5 @@ def find_law(name: str) -> Law:
     return known[name]
 
 
-def _vector(
-    law: Law, coefficients: Mapping[str, float]
-) -> Float[np.ndarray, "1 coefficient"]:
+def _vector(law: Law, coefficients: Mapping[str, float]) -> Float[np.ndarray, "1 coefficient"]:
     return np.array([[float(coefficients[one.name]) for one in law.coefficients]])

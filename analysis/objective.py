@@ -1,7 +1,7 @@
-"""The robust objective of a fit, with exact first and second derivatives, for many problems at once.
+"""The robust objective of a fit, with exact derivatives, for many problems at once.
 
-objective = sum over runs of weight * huber(ln predicted - ln measured), where huber(r) is r^2 / 2 up
-to delta and delta * (|r| - delta / 2) beyond. Source: Hoffmann et al. 2022, arXiv:2203.15556,
+objective = sum over runs of weight * huber(ln predicted - ln measured), where huber(r) is r^2 / 2
+up to delta and delta * (|r| - delta / 2) beyond. Source: Hoffmann et al. 2022, arXiv:2203.15556,
 section 3.3. The engine works in units of the data's centre: an amplitude is the size of its term at
 the geometric mean of the inputs, as a share of the geometric mean of the losses.
 """
@@ -77,7 +77,9 @@ def bases(on: Surface, vectors: Vectors) -> tuple[LogBasis, ...]:
     result = []
     for term in on.law.terms:
         rows = [on.law.input_names.index(name) for name in term.inputs] or slice(None)
-        exponents = np.stack([vectors[:, [on.law.place[name]]] for name in term.exponents] or [vectors])
+        exponents = np.stack(
+            [vectors[:, [on.law.place[name]]] for name in term.exponents] or [vectors]
+        )
         here, there = (term.log_basis(x[rows], exponents) for x in (on.logs, on.centre))
         slopes = [a - b for a, b in zip(here.slopes, there.slopes, strict=True)]
         bends = [
@@ -93,7 +95,9 @@ def natural(on: Surface, vectors: Vectors) -> Vectors:
     result = vectors.copy()
     for term in on.law.terms:
         rows = [on.law.input_names.index(name) for name in term.inputs] or slice(None)
-        exponents = np.stack([vectors[:, [on.law.place[name]]] for name in term.exponents] or [vectors])
+        exponents = np.stack(
+            [vectors[:, [on.law.place[name]]] for name in term.exponents] or [vectors]
+        )
         at_centre = term.log_basis(on.centre[rows], exponents).value[:, 0]
         result[:, on.law.place[term.coefficient]] *= np.exp(on.log_scale - at_centre)
     return result
@@ -112,7 +116,7 @@ def value(
 ) -> Float[np.ndarray, " problem"]:
     """The objective of every problem; infinite where the law predicts no positive loss."""
     model = predicted(on, vectors)
-    allowed = (model > 0).all(axis=1)
+    allowed = model.min(axis=1) > 0
     residual = np.log(np.where(allowed[:, None], model, 1.0)) - targets.log_loss
     clipped = np.clip(residual, -delta, delta)
     return np.where(allowed, _huber(residual, clipped, targets.weight), np.inf)
@@ -130,7 +134,7 @@ def curvature(on: Surface, targets: Targets, vectors: Vectors, delta: float) -> 
     model = np.zeros((count, on.logs.shape[1]))
     for size, base in zip(amplitude, basis, strict=True):
         model += size * base
-    allowed = (model > 0).all(axis=1)
+    allowed = model.min(axis=1) > 0
     model[~allowed] = 1.0
     residual = np.log(model) - targets.log_loss
     clipped = np.clip(residual, -delta, delta)
@@ -174,7 +178,9 @@ def held(
 
 
 def _huber(
-    residual: Float[np.ndarray, "problem run"], clipped: Float[np.ndarray, "problem run"], weight: Rows
+    residual: Float[np.ndarray, "problem run"],
+    clipped: Float[np.ndarray, "problem run"],
+    weight: Rows,
 ) -> Float[np.ndarray, " problem"]:
-    """sum of weight * huber(residual): clipped * (residual - clipped / 2) is both branches at once."""
+    # clipped * (residual - clipped / 2) is both branches of the Huber loss at once.
     return (weight * clipped * (residual - clipped / 2)).sum(axis=1)

@@ -19,6 +19,7 @@ TOLERANCE = 1e-12  # a fit has converged when a step promises less than this sha
 ROUNDING = 1e-26  # squared log residuals below this are rounding
 STAGES = (0.1, 0.03, 0.01, 0.003)  # wider deltas, before the one that was asked for
 SEEDS, FINALISTS = 24, 8
+BASINS, SAME_BASIN = 3, 0.02  # optima whose exponents differ by less than 0.02 count as one
 
 
 @dataclass(frozen=True)
@@ -31,22 +32,53 @@ class Solution:
 
 
 def solve(on: Surface, targets: Targets, delta: float) -> Solution:
-    """The best optimum of one problem, from all starts."""
+    """The optima of one problem that lie in basins of their own, the best first."""
     starts = seeds(on, targets, max(delta, 0.01))
     for stage in (stage for stage in STAGES if stage > delta):
         starts = refine(on, targets, starts, stage, steps=8).vectors
     scores = value(on, targets, starts, delta)
     kept = np.argsort(scores, kind="stable")[:FINALISTS]
     finals = refine(on, targets, starts[kept], delta)
-    best = [int(np.argmin(finals.value))]
-    return Solution(finals.vectors[best], finals.value[best], finals.converged[best])
+    order = np.argsort(finals.value, kind="stable")
+    columns = [on.law.place[one.name] for one in on.law.exponents]
+    basins: list[int] = []
+    for place in order:
+        apart = np.abs(finals.vectors[basins] - finals.vectors[place])[:, columns]
+        if not basins or (apart.max(axis=1, initial=0.0) > SAME_BASIN).all():
+            basins.append(int(place))
+    return Solution(finals.vectors[basins], finals.value[basins], finals.converged[basins])
+
+
+def resolve(on: Surface, targets: Targets, found: Solution, delta: float) -> Solution:
+    """Refit many problems (resamples) from the optima of one; the best that is reached."""
+    best: Solution | None = None
+    for start in found.vectors[:BASINS]:
+        new = refine(on, targets, np.repeat(start[None], _count(targets), axis=0), delta)
+        if best is None:
+            best = new
+            continue
+        better = new.value < best.value
+        best = Solution(
+            np.where(better[:, None], new.vectors, best.vectors),
+            np.where(better, new.value, best.value),
+            np.where(better, new.converged, best.converged),
+        )
+    if best is None:
+        raise ValueError("expected at least one optimum to start from")
+    return best
+
+
+def _count(targets: Targets) -> int:
+    return max(len(targets.log_loss), len(targets.weight))
 
 
 def seeds(on: Surface, targets: Targets, delta: float) -> Vectors:
-    """The grid points of the exponents from which to refine, with their best linear coefficients."""
+    """The grid points from which to refine, with their best linear coefficients."""
     names = [one.name for one in on.law.exponents]
     axes = [np.array(one.starts) for one in on.law.exponents]
-    grid = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")] or [np.zeros(1)], 1)
+    grid = np.stack(
+        [axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")] or [np.zeros(1)], 1
+    )
     vectors = np.zeros((len(grid), len(on.law.coefficients)))
     for column, name in enumerate(names):
         vectors[:, on.law.place[name]] = grid[:, column]
@@ -62,15 +94,18 @@ def seeds(on: Surface, targets: Targets, delta: float) -> Vectors:
 
 
 def project(on: Surface, targets: Targets, vectors: Vectors) -> Vectors:
-    """The vectors with their linear coefficients replaced by the least squares of relative residuals.
+    """The vectors with linear coefficients from least squares of the relative residuals.
 
     Bounded least squares is solved exactly, by trying every subset of the terms.
     """
     places = [on.law.place[term.coefficient] for term in on.law.terms]
     shape = (len(vectors), on.logs.shape[1])
-    columns = np.stack(
-        [np.broadcast_to(np.exp(basis.value), shape) for basis in bases(on, vectors)], axis=1
-    ) * np.exp(-targets.log_loss)[:, None]
+    columns = (
+        np.stack(
+            [np.broadcast_to(np.exp(basis.value), shape) for basis in bases(on, vectors)], axis=1
+        )
+        * np.exp(-targets.log_loss)[:, None]
+    )
     weighted = columns * targets.weight[:, None]
     normal, right = weighted @ columns.transpose(0, 2, 1), weighted.sum(axis=2)
     best, lowest = np.zeros_like(right), np.zeros(len(vectors))
@@ -150,7 +185,7 @@ def _step(
     now: Curvature,
     damping: Float[np.ndarray, " problem"],
 ) -> tuple[Vectors, Float[np.ndarray, " problem"], Float[np.ndarray, " problem"]]:
-    """The step within the bounds, the decrease that it promises, and the damping that made it safe."""
+    """The step within the bounds, the decrease it promises, and the damping that made it safe."""
     damping = damping.copy()
     tiny = 1e-12 * np.einsum("pii->pi", now.majorant)
     majorant = now.majorant + tiny[:, :, None] * np.eye(vectors.shape[1])
@@ -199,7 +234,7 @@ def _solve_free(
     frozen: Bool[np.ndarray, "problem coefficient"],
     fixed: Vectors,
 ) -> tuple[Vectors, Bool[np.ndarray, " problem"]]:
-    """Solve for the free coordinates with the frozen ones given; says where it was positive definite.
+    """Solve for the free coordinates, the frozen ones given; says where it was well posed.
 
     A Cholesky factorisation over all problems at once: numpy's own raises when a single matrix of
     the batch is indefinite.
