@@ -126,9 +126,11 @@ def _seconds(
         return 0.0
     config = trial.config
     rate = rates[config.stacks_with()].seconds
-    tested = config.evaluation.points * config.evaluation.examples
+    evaluation = config.evaluation
+    tested = (evaluation.points - 1) * evaluation.examples
+    tested += evaluation.last_examples or evaluation.examples
     if isinstance(config.task, ClassedTask):
-        tested += len(config.task.classes()) * config.evaluation.class_examples
+        tested += len(config.task.classes()) * evaluation.class_examples
     share_left = (config.steps - done) / config.steps
     return rate * (config.steps + tested * _FORWARD_SHARE / config.batch_size) * share_left
 

@@ -43,6 +43,7 @@ class Evaluation(Frozen):
 
     points: int = Field(default=20, ge=1, le=10_000)  # reports, evenly spaced over the budget
     examples: int = Field(default=2_000, ge=1, le=10**8)
+    last_examples: int | None = Field(default=None, ge=1, le=10**8)  # at the last point; else the same
     class_examples: int = Field(default=20, ge=1, le=10**6)  # of each class, once at the end
 
 

@@ -30,14 +30,17 @@ def loss_of(model: Model, weights: Weights, batch: Batch) -> Float[Tensor, " tri
 
 
 def test_metrics(
-    model: Model, weights: Weights, configs: Sequence[TrialConfig], device: torch.device
+    model: Model,
+    weights: Weights,
+    configs: Sequence[TrialConfig],
+    device: torch.device,
+    total: int,
 ) -> list[dict[str, float]]:
-    """Test loss of each trial, and accuracy where answers can be exactly right.
+    """Test loss of each trial on `total` examples, and accuracy where answers can be exactly right.
 
     Greedy decoding gives the target exactly when every argmax is right given the true tokens before
     it, so one forward pass tells exact match.
     """
-    total = configs[0].evaluation.examples
     loss = torch.zeros(len(configs), dtype=torch.float64, device=device)
     tokens, right = torch.zeros_like(loss), torch.zeros_like(loss)
     for first in range(0, total, _AT_ONCE):

@@ -144,14 +144,26 @@ class Pack:
         """Whether this trial has used up its budget."""
         return self.done[row] == self.configs[row].steps
 
+    def tested_on(self, row: int) -> int:
+        """Test examples for this trial's report now."""
+        evaluation = self.configs[row].evaluation
+        if self.ended(row) and evaluation.last_examples is not None:
+            return evaluation.last_examples
+        return evaluation.examples
+
     def report(self, rows: list[int]) -> Iterator[Event]:
         """A point of each of these trials; a trial whose loss is not finite has broken."""
         sums = self.loss_sum.tolist()
-        with torch.no_grad():
-            weights = self.layout.views(self.flat[rows])
-            configs = [self.configs[row] for row in rows]
-            tests = test_metrics(configs[0].model, weights, configs, self.device)
-        for row, test in zip(rows, tests, strict=True):
+        tests: dict[int, dict[str, float]] = {}
+        for number in {self.tested_on(row) for row in rows}:
+            some = [row for row in rows if self.tested_on(row) == number]
+            configs = [self.configs[row] for row in some]
+            with torch.no_grad():
+                weights = self.layout.views(self.flat[some])
+                found = test_metrics(configs[0].model, weights, configs, self.device, number)
+            tests |= dict(zip(some, found, strict=True))
+        for row in rows:
+            test = tests[row]
             loss = sums[row] / self.loss_steps[row]
             if loss != loss or abs(loss) == float("inf") or test["test_loss"] != test["test_loss"]:
                 self.broke[row] = self.done[row]

@@ -1,0 +1,262 @@
+"""The commands that plan, launch and watch sweeps; `analysis.cli` mounts them.
+
+Only here are imports inside functions, so that a command waits for what it needs and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from trainers.schema import InputError
+
+if TYPE_CHECKING:
+    from sweeps.plan import Plan
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+SweepArgument = Annotated[str, typer.Argument(metavar="SWEEP", help="A file, or a catalogue name.")]
+SetOption = Annotated[
+    list[str], typer.Option("--set", metavar="F=V", help="Change one field for this launch.")
+]
+StorageOption = Annotated[Path, typer.Option(help="Folder of the ledger, seen by every node.")]
+TrackingOption = Annotated[
+    str | None, typer.Option(help="MLflow URI [default: SQLite inside the storage folder].")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+DEFAULT_STORAGE = Path("lawsweep-data")
+
+_ASK_ABOVE_S = 3600.0
+
+
+@app.command()
+def plan(
+    sweep: SweepArgument,
+    changes: SetOption = [],  # noqa: B006 - typer copies it
+    storage: StorageOption = DEFAULT_STORAGE,
+    as_json: JsonOption = False,
+) -> None:
+    """Show every trial with its price, before anything starts."""
+    from sweeps.cost import price
+    from sweeps.ledger import Ledger
+    from sweeps.show import plan_document, show_price
+
+    device, workers = _here()
+    priced = price(_planned(sweep, changes), Ledger(storage), device=device, workers=workers)
+    if as_json:
+        typer.echo(json.dumps(plan_document(priced), indent=1))
+    else:
+        show_price(priced, Console())
+
+
+@app.command()
+def launch(
+    sweep: SweepArgument,
+    changes: SetOption = [],  # noqa: B006
+    storage: StorageOption = DEFAULT_STORAGE,
+    tracking: TrackingOption = None,
+    address: Annotated[str | None, typer.Option(help="A running Ray cluster.")] = None,
+    inline: Annotated[bool, typer.Option("--inline", help="Train here, without Ray.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a long sweep.")] = False,
+    save_every: Annotated[
+        float, typer.Option(min=0, help="Seconds between the checkpoints of a trial.")
+    ] = 60.0,
+) -> None:
+    """Train what is not finished. Also resumes: the same command, again. Ctrl-C stops cleanly."""
+    from sweeps.cost import price
+    from sweeps.drive import drive
+    from sweeps.ledger import Ledger
+    from sweeps.show import show_price
+    from sweeps.stopping import Interrupted
+    from sweeps.sweep_folder import SweepLocked
+
+    if inline and address is not None:
+        raise InputError("--inline: expected no --address beside it")
+    console = Console()
+    ledger = Ledger(storage)
+    planned = _planned(sweep, changes)
+    device, workers = _here()
+    if storage.exists() and not storage.is_dir():
+        raise InputError(f"--storage {storage}: expected a folder, got a file")
+    priced = price(planned, ledger, device=device, workers=workers)
+    show_price(priced, console)
+    if not yes and priced.seconds > _ASK_ABOVE_S and sys.stdin.isatty():
+        typer.confirm("Start?", abort=True)
+    try:
+        done = drive(
+            priced,
+            ledger,
+            tracking=tracking,
+            address=address,
+            inline=inline,
+            device=device,
+            save_every_s=save_every,
+            console=console,
+        )
+    except SweepLocked as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(3) from error
+    except Interrupted as error:
+        typer.echo(f"{error}: every trial is saved; the same command goes on", err=True)
+        raise typer.Exit(error.exit_code) from error
+    if not done:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(
+    name: Annotated[str | None, typer.Argument(help="A sweep; without it, all of them.")] = None,
+    storage: StorageOption = DEFAULT_STORAGE,
+    as_json: JsonOption = False,
+) -> None:
+    """Say where sweeps stand, from the ledger alone: also when no driver lives."""
+    from sweeps.ledger import Ledger
+    from sweeps.show import show_status, status_document
+
+    ledger = Ledger(storage)
+    names = ledger.sweeps() if name is None else (name,)
+    if as_json:
+        typer.echo(json.dumps(status_document(ledger, names), indent=1))
+    else:
+        show_status(ledger, names, Console())
+
+
+@app.command()
+def rerun(key: str, storage: StorageOption = DEFAULT_STORAGE) -> None:
+    """Train one trial again in the foreground, from its stored config; nothing is written.
+
+    Every point is compared with the ledger's: the same config must give the same bits.
+    """
+    from sweeps.ledger import Ledger
+    from sweeps.rerun import rerun_trial
+
+    if not rerun_trial(Ledger(storage), key, Console()):
+        typer.echo("rerun: some points differ from the ledger's", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def sync(
+    name: str, storage: StorageOption = DEFAULT_STORAGE, tracking: TrackingOption = None
+) -> None:
+    """Publish to MLflow what is not yet published; to another server with --tracking."""
+    from sweeps.ledger import Ledger
+    from sweeps.spec import from_resolved
+    from sweeps.tracking import Publisher, default_uri
+
+    folder = Ledger(storage).sweep(name)
+    sweep, trials = from_resolved(folder.resolved()), folder.trials()
+    publisher = Publisher(tracking or default_uri(storage), Ledger(storage), sweep, trials)
+    published = publisher.publish()
+    if published.error is not None:
+        typer.echo(f"sync: {published.points_left:,} points wait: {published.error}", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"{name}: {published.points_sent:,} points sent, nothing is left to publish")
+
+
+@app.command()
+def ui(
+    storage: StorageOption = DEFAULT_STORAGE,
+    tracking: TrackingOption = None,
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
+) -> None:
+    """Serve MLflow on this machine alone, and print the link to each sweep's own view."""
+    import os
+    import subprocess
+
+    from sweeps.ledger import Ledger
+    from sweeps.tracking import default_uri, server_command, view_link
+
+    uri = tracking or default_uri(storage)
+    if tracking is None and not (storage / "mlflow.db").exists():
+        raise InputError(f"{storage}: expected a sweep that was launched here, found none")
+    command, environment = server_command(storage, uri, port)
+    server = subprocess.Popen(command, env={**os.environ, **environment})  # noqa: S603 - our own
+    try:
+        for name in Ledger(storage).sweeps():
+            typer.echo(f"{name}: {view_link(f'http://127.0.0.1:{port}', uri, name)}")
+        server.wait()
+    except KeyboardInterrupt:
+        server.terminate()
+        server.wait()
+
+
+@app.command()
+def tasks() -> None:
+    """List the tasks that a trial can train on."""
+    from trainers.data import tasks as folder
+    from trainers.data.task import Task
+
+    _list_plugins("task", folder, Task)
+
+
+@app.command()
+def positions() -> None:
+    """List the position encodings of a transformer."""
+    from trainers.models import positions as folder
+    from trainers.models.position import Position
+
+    _list_plugins("position", folder, Position)
+
+
+@app.command()
+def catalog() -> None:
+    """List the sweeps that ship with lawsweep."""
+    from sweeps.spec import catalog as files
+    from sweeps.spec import load
+
+    table = Table("sweep", "what it asks", "source", box=None, pad_edge=False)
+    for file in files():
+        sweep = load(str(file))
+        table.add_row(file.stem, sweep.report.question or sweep.about, sweep.source)
+    Console().print(table)
+
+
+@app.command()
+def doctor(storage: StorageOption = DEFAULT_STORAGE) -> None:
+    """Say whether this machine is ready."""
+    from sweeps.doctor import check
+
+    if not check(storage, Console()):
+        typer.echo("doctor: this machine is not ready", err=True)
+        raise typer.Exit(1)
+
+
+def _planned(name_or_path: str, changes: list[str]) -> Plan:
+    from sweeps.plan import plan as planned
+    from sweeps.spec import SpecError, load, located
+
+    try:
+        return planned(load(name_or_path, changes))
+    except SpecError as error:
+        raise located(name_or_path, error) from error
+
+
+def _here() -> tuple[str, int]:
+    """The device of this machine and the number of its workers."""
+    import torch
+
+    from sweeps.cost import cpu_workers
+
+    if torch.cuda.is_available():
+        return "cuda", torch.cuda.device_count()
+    return "cpu", cpu_workers()
+
+
+def _list_plugins(title: str, folder: object, base: type) -> None:
+    from types import ModuleType
+
+    from trainers.plugins import kinds, summary
+
+    assert isinstance(folder, ModuleType)
+    table = Table(title, "what it is", "source", box=None, pad_edge=False)
+    for kind, plugin in kinds(folder, base).items():
+        table.add_row(kind, *summary(plugin))
+    Console().print(table)

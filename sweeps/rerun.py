@@ -1,0 +1,48 @@
+"""Train one trial again, from its stored config, and hold every point against the ledger's."""
+
+import struct
+
+from rich.console import Console
+
+from sweeps.ledger import Ledger
+from trainers.config import trial_config
+from trainers.loop import Start, train
+from trainers.machine import prepare
+from trainers.result import Ended, Reported
+from trainers.schema import InputError
+
+
+def rerun_trial(ledger: Ledger, key: str, console: Console) -> bool:
+    """Print each point as it comes; whether all that the ledger holds came again to the bit.
+
+    Raises:
+        InputError: there is no such trial.
+    """
+    folder = ledger.trial(key)
+    stored = folder.config()
+    if stored is None:
+        raise InputError(f"rerun: expected the key of a trial in {ledger.root}, got {key}")
+    config = trial_config(stored)
+    recorded = {point.step: point.values for point in folder.points()}
+    prepare()
+    same = True
+    for event in train([Start(config)]):
+        match event:
+            case Reported(_, point):
+                verdict = "new"
+                if point.step in recorded:
+                    agrees = _bits(recorded[point.step]) == _bits(point.values)
+                    same = same and agrees
+                    verdict = "same bits" if agrees else "DIFFERS"
+                shown = "  ".join(f"{name} {value:.6g}" for name, value in point.values.items())
+                console.print(f"step {point.step:>9,}  {shown}  [dim]{verdict}[/]", highlight=False)
+            case Ended(_, outcome):
+                metrics = "  ".join(f"{name} {v:.6g}" for name, v in outcome.metrics.items())
+                console.print(f"{outcome.name}  {metrics}{outcome.reason}", highlight=False)
+            case _:
+                continue
+    return same
+
+
+def _bits(values: dict[str, float]) -> dict[str, bytes]:
+    return {name: struct.pack("<d", value) for name, value in values.items()}

@@ -1,0 +1,153 @@
+"""Plans and standings as a person reads them, and as one JSON document."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sweeps.cost import PricedTrial, Price
+from sweeps.ledger import Ledger
+from sweeps.spec import Sweep, from_resolved
+
+_BYTES_OF_PARAMETER = 16  # float32 weight, gradient and two moments
+_ROWS_SHOWN = 12
+
+
+def plan_document(price: Price) -> dict[str, Any]:
+    """What `plan --json` prints; the names are public."""
+    return {
+        "sweep": price.plan.sweep.name,
+        "trials": [
+            {
+                "key": each.trial.key,
+                "config": each.trial.config.model_dump(),
+                "point": each.trial.point,
+                "replicate": each.trial.replicate,
+                "params": each.trial.params,
+                "flops": each.trial.flops,
+                "seconds": each.seconds,
+                "state": each.state,
+            }
+            for each in price.trials
+        ],
+        "packs": [
+            {"trials": [each.trial.key for each in pack.trials], "seconds": pack.seconds}
+            for pack in price.packs
+        ],
+        "total": {
+            "trials": len(price.trials),
+            "open": len(price.open),
+            "duplicates": price.plan.duplicates,
+            "flops": sum(each.trial.flops for each in price.open),
+            "state_bytes": _largest_bytes(price),
+            "core_seconds": sum(each.seconds for each in price.open),
+            "seconds": price.seconds,
+            "workers": price.workers,
+        },
+    }
+
+
+def show_price(price: Price, console: Console) -> None:
+    """The plan as a screen: what is done, what is left, what it costs, and the dearest packs."""
+    sweep, left = price.plan.sweep, price.open
+    states = Counter(each.state for each in price.trials)
+    counted = ", ".join(f"{number} {state}" for state, number in states.most_common())
+    console.print(f"[bold]{sweep.name}[/]  {len(price.trials)} trials: {counted}", highlight=False)
+    if price.plan.duplicates:
+        console.print(f"  {price.plan.duplicates} places name a trial that is there already")
+    if not left:
+        console.print("  nothing is left to train")
+        return
+    flops = sum(each.trial.flops for each in left)
+    console.print(
+        f"  {flops / 1e12:,.2f} TFLOP in {len(price.packs)} packs, about"
+        f" {duration(price.seconds)} on {price.workers} workers"
+        f" ({duration(sum(each.seconds for each in left))} of one),"
+        f" at most {_largest_bytes(price) / 1e6:,.1f} MB of weights and optimizer state a pack",
+        highlight=False,
+    )
+    table = Table(*_fields(sweep), "trials", "packs of", "params", "TFLOP", "one takes", box=None)
+    sizes = {each.trial.key: len(pack.trials) for pack in price.packs for each in pack.trials}
+    cells: dict[str, list[PricedTrial]] = {}
+    for each in left:
+        cells.setdefault(repr(each.trial.point), []).append(each)
+    for number, cell in enumerate(cells.values()):
+        if number == _ROWS_SHOWN and len(cells) > _ROWS_SHOWN + 1:
+            table.add_row(f"[dim]and {len(cells) - number} more[/]")
+            break
+        first = cell[0]
+        table.add_row(
+            *(written(first.trial.point[field]) for field in _fields(sweep)),
+            str(len(cell)),
+            str(sizes[first.trial.key]),
+            f"{first.trial.params:,}",
+            f"{first.trial.flops / 1e12:.3f}",
+            duration(first.seconds),
+        )
+    console.print(table)
+
+
+def status_document(ledger: Ledger, names: Sequence[str]) -> list[dict[str, Any]]:
+    """What `status --json` prints: each sweep, who runs it, and where each trial stands."""
+    document: list[dict[str, Any]] = []
+    for name in names:
+        folder = ledger.sweep(name)
+        trials: list[dict[str, Any]] = []
+        for trial in folder.trials():
+            outcome = ledger.trial(trial["key"]).outcome()
+            points = ledger.trial(trial["key"]).points()
+            trials.append(
+                {
+                    "key": trial["key"],
+                    "point": trial["point"],
+                    "replicate": trial["replicate"],
+                    "state": outcome.name if outcome else "open",
+                    "reason": outcome.reason if outcome else "",
+                    "step": points[-1].step if points else 0,
+                    "steps": trial["steps"],
+                }
+            )
+        counts = Counter(trial["state"] for trial in trials)
+        document.append(
+            {"sweep": name, "run_by": folder.owner(), "counts": dict(counts), "trials": trials}
+        )
+    return document
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: `40 s`, `3 min 20 s`, `2 h 05 min`, `3 d 4 h`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = whole // 60
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes // 1440} d {minutes % 1440 // 60} h"
+
+
+def written(value: Any) -> str:
+    """A value of an axis as it stands in a sweep file."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int) and abs(value) >= 10_000:
+        return f"{value:_}"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _fields(sweep: Sweep) -> list[str]:
+    return [field for axis in sweep.axes for field in axis.points()[0]]
+
+
+def _largest_bytes(price: Price) -> int:
+    packs = (
+        sum(each.trial.config.cost().all_params for each in pack.trials) for pack in price.packs
+    )
+    return _BYTES_OF_PARAMETER * max(packs, default=0)
