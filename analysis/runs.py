@@ -73,7 +73,7 @@ def is_positive(value: Any) -> bool:
     """Whether a value is a positive finite number (and not a truth value)."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         return False
-    return math.isfinite(value) and value > 0
+    return bool(math.isfinite(value) and value > 0)
 
 
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:

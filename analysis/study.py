@@ -1,0 +1,237 @@
+"""The study of a sweep: every table, contrast, fit and verdict that its report shows."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.claims import Verdict, verdict
+from analysis.contrast import Contrast, contrast
+from analysis.fit import RESAMPLES, Fit, fit
+from analysis.holdout import Backtest, backtests
+from analysis.identify import Finding
+from analysis.law import find_law
+from analysis.runs import Omitted, Runs, is_positive, matches, rows_of
+from analysis.summary import Summary, conditions, summary, written
+from sweeps.spec import FitSpec, Sweep, TableSpec
+from trainers.schema import InputError
+
+Group = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table; `lists` holds what most of its trials have in each listed detail."""
+
+    group: Group
+    metrics: tuple[Summary | None, ...]
+    beside: Summary | None
+    lists: tuple[tuple[Any, ...], ...]
+    trials: int
+    omitted: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the sweep file with its rows."""
+
+    spec: TableSpec
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class SweepFit:
+    """A fit of the sweep file for one combination of its split; `fit` is None where refused."""
+
+    name: str
+    spec: FitSpec
+    group: Group
+    fit: Fit | None
+    refused: str
+    backtests: tuple[Backtest, ...]
+    notes: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Best:
+    """The finished trial that is best by the objective."""
+
+    key: str
+    value: float
+    group: Group
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that the report of a sweep says."""
+
+    sweep: Sweep
+    finished: int
+    omitted: tuple[Omitted, ...]
+    best: Best | None
+    verdicts: tuple[Verdict, ...]
+    tables: tuple[Table, ...]
+    contrasts: tuple[Contrast, ...]
+    fits: tuple[SweepFit, ...]
+
+
+def study(sweep: Sweep, runs: Runs, *, resamples: int = RESAMPLES) -> Study:
+    """What the sweep file asks, answered from its finished trials.
+
+    Raises:
+        InputError: the sweep names a law that does not exist.
+    """
+    fits = tuple(one for spec in sweep.report.fits for one in _fits(sweep, spec, runs, resamples))
+    left_out = {one.key for one in runs.omitted}
+    unusable = {
+        one.key: one
+        for fitted in fits
+        if fitted.fit is not None
+        for one in fitted.fit.omitted
+        if one.key not in left_out
+    }
+    return Study(
+        sweep=sweep,
+        finished=len(runs),
+        omitted=(*runs.omitted, *unusable.values()),
+        best=_best(sweep, runs),
+        verdicts=tuple(verdict(claim, runs, fits) for claim in sweep.claims),
+        tables=tuple(_table(sweep, spec, runs) for spec in sweep.report.tables),
+        contrasts=tuple(contrast(sweep, spec, runs) for spec in sweep.report.contrasts),
+        fits=fits,
+    )
+
+
+def axis_fields(sweep: Sweep) -> tuple[str, ...]:
+    """Every field that some axis sets, in the order of the file."""
+    return tuple(field for axis in sweep.axes for field in axis.points()[0])
+
+
+def groups(sweep: Sweep, fields: Sequence[str], runs: Runs) -> tuple[Group, ...]:
+    """The combinations of some fields that occur, also among omitted trials, in axis order."""
+    orders: list[list[Any]] = []
+    seen = [*rows_of(runs.table), *(one.fields for one in runs.omitted)]
+    for field in fields:
+        order = [point[field] for axis in sweep.axes for point in axis.points() if field in point]
+        for row in seen:
+            if field in row and not any(
+                matches({field: one}, {field: row[field]}) for one in order
+            ):
+                order.append(row[field])
+        orders.append(order)
+    possible = [tuple(zip(fields, values, strict=True)) for values in itertools.product(*orders)]
+    return tuple(group for group in possible if any(matches(row, dict(group)) for row in seen))
+
+
+def _table(sweep: Sweep, spec: TableSpec, runs: Runs) -> Table:
+    chosen = runs.matching(spec.where)
+    rows = []
+    for group in groups(sweep, spec.rows, chosen):
+        inner = chosen.matching(dict(group))
+        trials = rows_of(inner.table)
+        rows.append(
+            Row(
+                group=group,
+                metrics=tuple(_summary(trials, metric) for metric in spec.metrics),
+                beside=_summary(trials, spec.beside) if spec.beside else None,
+                lists=tuple(_by_most(trials, detail) for detail in spec.lists),
+                trials=len(trials),
+                omitted=len(inner.omitted),
+            )
+        )
+    return Table(spec, tuple(rows))
+
+
+def _summary(trials: Sequence[Mapping[str, Any]], metric: str) -> Summary | None:
+    values = [trial.get(metric) for trial in trials]
+    return summary(
+        [float(value) for value in values if isinstance(value, float) and value == value]
+    )
+
+
+def _by_most(trials: Sequence[Mapping[str, Any]], detail: str) -> tuple[Any, ...]:
+    """The members of a detail that more than half of the trials have, in order."""
+    held = [trial[detail] for trial in trials if isinstance(trial.get(detail), list | tuple)]
+    members = sorted({member for one in held for member in one}, key=_sorting)
+    return tuple(member for member in members if 2 * sum(member in one for one in held) > len(held))
+
+
+def _sorting(value: Any) -> tuple[bool, float, str]:
+    number = isinstance(value, int | float)
+    return (not number, float(value) if number else 0.0, str(value))
+
+
+def _fits(sweep: Sweep, spec: FitSpec, runs: Runs, resamples: int) -> tuple[SweepFit, ...]:
+    chosen = runs.matching(spec.where)
+    combinations = groups(sweep, spec.split, chosen) if spec.split else ((),)
+    return tuple(
+        _fit(sweep, spec, group, chosen.matching(dict(group)), resamples) for group in combinations
+    )
+
+
+def _fit(sweep: Sweep, spec: FitSpec, group: Group, runs: Runs, resamples: int) -> SweepFit:
+    law = find_law(spec.law)
+    columns = [*spec.inputs.values(), spec.metric]
+    missing = [name for name in columns if name not in runs.table.columns]
+    if missing or not len(runs):
+        words = f"no finished trial has {missing[0]}" if missing else "no finished trials"
+        return SweepFit(spec.name, spec, group, None, words, (), ())
+    runs = runs.without(_unusable(runs, columns))
+    try:
+        fitted = fit(law, runs, spec.inputs, spec.metric, pool=spec.pool, bootstrap=resamples)
+    except InputError as error:
+        return SweepFit(spec.name, spec, group, None, str(error), (), ())
+    tests = backtests(law, runs, spec.inputs, spec.metric, pool=spec.pool)
+    notes = _mixed(sweep, spec, group, runs)
+    return SweepFit(spec.name, spec, group, fitted, "", tests, notes)
+
+
+def _unusable(runs: Runs, columns: Sequence[str]) -> list[Omitted]:
+    """The finished trials whose values cannot enter a law, each with the reason."""
+    result = []
+    for key, row in zip(runs.table.index, rows_of(runs.table), strict=True):
+        bad = next((name for name in columns if not is_positive(row[name])), None)
+        if bad is not None:
+            reason = f"{bad} is {written(row[bad])}; a law needs a positive finite number"
+            result.append(Omitted(str(key), reason, "finished", row))
+    return result
+
+
+def _mixed(sweep: Sweep, spec: FitSpec, group: Group, runs: Runs) -> tuple[Finding, ...]:
+    """A note when a cell pools trials that differ in an axis which the law does not know."""
+    known = {*spec.inputs.values(), *dict(group)}
+    rows = rows_of(runs.table)
+    for axis in sweep.axes:
+        fields = [field for field in axis.points()[0] if field in runs.table.columns]
+        if known & set(fields):
+            continue
+        for field in fields:
+            first = rows[0][field]
+            if not all(matches(row, {field: first}) for row in rows):
+                return (
+                    Finding(
+                        "mixed_cells",
+                        f"trials that differ in {field} are pooled; the law does not know it",
+                    ),
+                )
+    return ()
+
+
+def _best(sweep: Sweep, runs: Runs) -> Best | None:
+    metric = sweep.objective.metric
+    sign = 1.0 if sweep.objective.mode == "min" else -1.0
+    scored = [
+        (sign * row[metric], str(key), row)
+        for key, row in zip(runs.table.index, rows_of(runs.table), strict=True)
+        if isinstance(row.get(metric), float) and row[metric] == row[metric]
+    ]
+    if not scored:
+        return None
+    _, key, row = min(scored, key=lambda one: one[:2])
+    fields = [field for field in (*axis_fields(sweep), "seed") if field in row]
+    return Best(key, float(row[metric]), tuple((field, row[field]) for field in fields))
+
+
+def described(group: Group) -> str:
+    """A group in words, `all trials` when nothing is held fixed."""
+    return conditions(group) or "all trials"
