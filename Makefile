@@ -1,0 +1,38 @@
+# make demo: set up and run the main job.  make test: set up and check everything.
+PYTHON ?= python3
+BIN := .venv/bin
+STORAGE ?= lawsweep-data
+
+.PHONY: demo test bench setup setup-dev clean
+
+demo: setup
+	$(BIN)/lawsweep launch quickstart --storage $(STORAGE)
+	$(BIN)/lawsweep launch square-width --storage $(STORAGE)
+	$(BIN)/lawsweep report quickstart --storage $(STORAGE)
+	$(BIN)/lawsweep report square-width --storage $(STORAGE)
+
+test: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+bench: setup-dev
+	$(BIN)/python tests/benchmarks/bench_trainers.py
+
+setup: .venv/ready
+
+setup-dev: .venv/ready-dev
+
+.venv/ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	touch $@
+
+.venv/ready-dev: .venv/ready
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
