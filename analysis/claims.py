@@ -30,7 +30,7 @@ class Fitted(Protocol):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one claim; `expected` is the claim's bound in words, `basis` names the interval.
+    """What became of one claim; `expected` is its bound in words, `basis` names the interval.
 
     `sure` is false when the interval leaves the verdict open.
     """
@@ -59,7 +59,7 @@ def verdict(claim: Claim, runs: Runs, fits: Sequence[Fitted]) -> Verdict:
 def _metric(claim: MetricClaim, runs: Runs) -> Verdict:
     chosen = runs.matching(claim.where)
     rows = [row for row in rows_of(chosen.table) if _is_number(row.get(claim.metric))]
-    ours = summary([float(row[claim.metric]) for row in rows])
+    ours = summary(_numbers([row[claim.metric] for row in rows]))
     which = conditions(list(claim.where.items())) or "this sweep"
 
     def decided(decision: Decision, reason: str, sure: bool = True) -> Verdict:
@@ -109,8 +109,8 @@ def _coefficient(claim: CoefficientClaim, fits: Sequence[Fitted]) -> Verdict:
     named = [one for one in fits if one.name == claim.fit]
     found = [one for one in named if matches(dict(one.group), claim.where)]
     fitted = found[0].fit if len(found) == 1 else None
-    names = fitted.law.place if fitted else {}
-    estimate = fitted.coefficient(claim.coefficient) if claim.coefficient in names else None
+    estimates = {one.name: one for one in fitted.coefficients} if fitted else {}
+    estimate = estimates.get(claim.coefficient)
     rival = "" if claim.against is None else f", against {number(claim.against)}"
 
     def decided(decision: Decision, reason: str, sure: bool = True) -> Verdict:
@@ -173,11 +173,11 @@ def _coefficient(claim: CoefficientClaim, fits: Sequence[Fitted]) -> Verdict:
 def _unmet(field: str, least: float, rows: Sequence[dict[str, Any]]) -> str:
     """Why the trials are too small for the published figure; empty when they are not.
 
-    A budget given in steps leaves `budget.examples` empty; the metric `examples` then has the count.
+    A budget in steps leaves `budget.examples` empty; the metric `examples` then has the count.
     """
     last = field.rpartition(".")[2]
     values = [row[field] if _is_number(row.get(field)) else row.get(last) for row in rows]
-    numbers = [float(value) for value in values if _is_number(value)]
+    numbers = _numbers(values)
     if len(numbers) < len(values):
         return f"the published figure needs {field} of at least {number(least)}; it is not known"
     had = min(numbers)
@@ -188,9 +188,8 @@ def _unmet(field: str, least: float, rows: Sequence[dict[str, Any]]) -> str:
             f"the published figure took at least {number(least)} {last}; "
             f"these trials saw {number(had)}"
         )
-    return (
-        f"the published figure needs {field} of at least {number(least)}; here it is {number(had)}"
-    )
+    needed = f"the published figure needs {field} of at least {number(least)}"
+    return f"{needed}; here it is {number(had)}"
 
 
 def _inside(claim: MetricClaim, value: float) -> bool:
@@ -215,6 +214,10 @@ def _range(claim: MetricClaim) -> str:
 
 def _trials(count: int) -> str:
     return f"{count} trial" if count == 1 else f"{count} trials"
+
+
+def _numbers(values: Sequence[Any]) -> list[float]:
+    return [float(value) for value in values if _is_number(value)]
 
 
 def _is_number(value: Any) -> bool:

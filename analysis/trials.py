@@ -1,0 +1,61 @@
+"""Trials as runs: a trial that did not finish is never dropped, it is listed with its reason."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import pandas as pd
+
+from analysis.runs import Omitted, Runs
+
+
+class Trial(Protocol):
+    """What a tracker knows of one trial."""
+
+    @property
+    def key(self) -> str: ...  # noqa: D102
+
+    @property
+    def outcome(self) -> str: ...  # noqa: D102
+
+    @property
+    def reason(self) -> str: ...  # noqa: D102
+
+    @property
+    def fields(self) -> dict[str, Any]: ...  # noqa: D102
+
+    @property
+    def metrics(self) -> dict[str, float]: ...  # noqa: D102
+
+    @property
+    def details(self) -> dict[str, Any]: ...  # noqa: D102
+
+
+def as_runs(trials: Sequence[Trial]) -> Runs:
+    """Finished trials as a table of fields, metrics and details; the others are omitted."""
+    ordered = sorted(trials, key=lambda one: one.key)
+    finished = [one for one in ordered if one.outcome == "finished"]
+    rows: list[dict[str, Any]] = [
+        {
+            **one.details,
+            **{name: float(value) for name, value in one.metrics.items()},
+            **one.fields,
+        }
+        for one in finished
+    ]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    # As objects, because pandas would turn a field that is None into NaN and 64 into 64.0.
+    columns = {name: pd.Series([row.get(name) for row in rows], dtype=object) for name in names}
+    table = pd.DataFrame(columns)
+    table.index = pd.Index([one.key for one in finished], dtype=object)
+    return Runs(
+        table,
+        tuple(
+            Omitted(one.key, one.reason or _default(one.outcome), one.outcome, dict(one.fields))
+            for one in ordered
+            if one.outcome != "finished"
+        ),
+    )
+
+
+def _default(outcome: str) -> str:
+    return "not finished yet" if outcome == "running" else f"{outcome}; no reason was recorded"
