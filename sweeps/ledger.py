@@ -68,6 +68,10 @@ class Ledger:
             raise InputError(f"expected a trial key of 20 hexadecimal digits, got {shown(key)}")
         return TrialFolder(self.root / "trials" / key[:2] / key)
 
+    def keys(self) -> frozenset[str]:
+        """The keys of the trials that were ever begun; one look, however many are planned."""
+        return frozenset(path.name for path in self.root.glob("trials/??/*"))
+
     def sweep(self, name: str) -> SweepFolder:
         """The folder of one sweep.
 
@@ -142,10 +146,20 @@ class TrialFolder:
         return None if record is None else _ending(record, file)
 
     def reopen(self) -> None:
-        """Lay the outcome of a failed trial into its last attempt, so that it can be tried again."""
+        """Lay the outcome of a failed trial into its last attempt, so that it is tried again."""
         file = self.path / "outcome.json"
         file.replace(self.attempts()[-1] / file.name)
         durable.sync_folder(self.path)
+
+    def last_metrics(self) -> dict[str, float]:
+        """The last value of each metric: those of the curve, and over them those of the outcome.
+
+        Raises:
+            LedgerError: the files of the trial are damaged, or contradict each other.
+        """
+        last = {name: value for point in self.points() for name, value in point.values.items()}
+        outcome = self.outcome()
+        return last if outcome is None else {**last, **outcome.metrics}
 
     def wall_s(self) -> float:
         """Seconds spent on the trial: from the start of each attempt to its last point, summed."""

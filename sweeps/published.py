@@ -1,0 +1,187 @@
+"""What the tracker is told about a trial: names, params, a thinned curve, the last numbers."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sweeps.curve import TimedPoint, same_bits
+from sweeps.ledger import Ending
+
+KEY = "trial.key"
+CONFIG = "trial.config"
+DETAILS = "trial.details"
+PLANNED = "trial.planned"  # "false": an earlier plan of the sweep had this trial
+OUTCOME = "outcome"
+REASON = "outcome.reason"
+NONFINITE = "nonfinite"
+SWEEP = "sweep.resolved"
+SWEEP_NAME = "sweep.name"
+
+LONGEST_TAG = 7_900  # characters; the tracker cuts what is longer than 8,000 without a word
+CURVE_POINTS = 300  # more make the tracker's page slow, and add nothing to a picture
+MARK_OF_ARTIFACT = "artifact:"
+
+Row = tuple[str, float, int, int]
+"""A metric as the tracker stores it: name, value, time in ms, step."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """What the tracker does not yet know about one trial."""
+
+    record: Mapping[str, Any]  # the trial as `trials.json` has it
+    points: tuple[TimedPoint, ...]  # not yet sent
+    curve: tuple[TimedPoint, ...]  # all there are, unthinned
+    started_ms: int
+    ending: Ending | None
+    wall_s: float  # 0 before the ending
+
+
+def run_name(record: Mapping[str, Any]) -> str:
+    """The place of a trial on the axes, for people: `base30 width64 seed0`."""
+    fields = list(record["point"])
+    lasts = [field.rpartition(".")[2] for field in fields]
+    words = [
+        _word(last if lasts.count(last) == 1 else field, record["point"][field])
+        for field, last in zip(fields, lasts, strict=True)
+    ]
+    return " ".join([*words, f"seed{record['config'].get('seed', 0)}"])
+
+
+def params(record: Mapping[str, Any]) -> dict[str, str]:
+    """What varies: the fields of the axes, and the seed."""
+    point = {field: shortly(value) for field, value in record["point"].items()}
+    return {**point, "seed": str(record["config"].get("seed", 0))}
+
+
+def shortly(value: Any) -> str:
+    """A value of an axis in a few characters: 30, 0.001, null, rope(base=100)."""
+    if isinstance(value, Mapping):
+        rest = ",".join(
+            f"{name}={shortly(inner)}" for name, inner in value.items() if name != "kind"
+        )
+        kind = str(value.get("kind", ""))
+        return f"{kind}({rest})" if rest else kind
+    if isinstance(value, str):
+        return value
+    return json.dumps(value)
+
+
+def _word(name: str, value: Any) -> str:
+    text = shortly(value)
+    return f"{name}{text}" if text[:1].isdecimal() else f"{name}={text}"
+
+
+def thinned(
+    points: Sequence[TimedPoint], record: Mapping[str, Any], *, ended: bool
+) -> tuple[TimedPoint, ...]:
+    """At most `CURVE_POINTS` points, evenly spaced in the logarithm of the step.
+
+    A point is kept or not by its step, the step before it and the planned last step, so a longer
+    curve keeps what a shorter one had kept; only the last point of a trial is added when it ends.
+    """
+    planned = record["config"].get("evaluation", {}).get("points", record["steps"])
+    if planned <= CURVE_POINTS:
+        return tuple(points)
+    scale = (CURVE_POINTS - 2) / math.log1p(record["steps"])
+    kept: list[TimedPoint] = []
+    bucket = -1
+    for point in points:
+        previous, bucket = bucket, int(scale * math.log1p(point.step))
+        if bucket != previous:
+            kept.append(point)
+    if ended and points and kept[-1] is not points[-1]:
+        kept.append(points[-1])
+    return tuple(kept)
+
+
+def rows_of_point(point: TimedPoint) -> list[Row]:
+    """The rows of one point; infinities are left out, because the tracker makes 1.8e308 of them.
+
+    A tag, `nonfinite`, says which were left out; the ledger has them all.
+    """
+    return [
+        (name, value, point.time_ms, point.step)
+        for name, value in point.values.items()
+        if not math.isinf(value)
+    ]
+
+
+def rows_of_ending(update: Update, ending: Ending) -> list[Row]:
+    """The last metrics that the curve does not have, and the numbers of the whole trial."""
+    last = update.curve[-1] if update.curve else None
+    step = ending.outcome.step
+    known = last.values if last is not None and last.step == step else {}
+    new = {
+        name: value
+        for name, value in ending.outcome.metrics.items()
+        if name not in known or not same_bits({name: value}, {name: known[name]})
+    }
+    return rows_of_point(TimedPoint(step, ending.time_ms, {**summary(update, ending), **new}))
+
+
+def summary(update: Update, ending: Ending) -> dict[str, float]:
+    """Numbers that every trial has: its size, what training it took, and whether it diverged."""
+    record, outcome = update.record, ending.outcome
+    # A trial that ended early has spent only its share of the plan.
+    share = min(1.0, outcome.step / record["steps"])
+    spent = {
+        name: float(record[name]) if share == 1.0 else record[name] * share
+        for name in ("flops", "examples", "tokens")
+        if name in record
+    }
+    return {
+        "params": float(record["params"]),
+        **spent,
+        "wall_s": update.wall_s,
+        "diverged": float(outcome.name == "diverged"),
+    }
+
+
+def nonfinite(update: Update, ending: Ending) -> dict[str, dict[str, Any]]:
+    """The metrics that were infinite: since which step, and the last value if it was so too."""
+    found: dict[str, dict[str, Any]] = {}
+    ended = TimedPoint(ending.outcome.step, ending.time_ms, ending.outcome.metrics)
+    for point in (*update.curve, ended):
+        for name, value in point.values.items():
+            if math.isinf(value):
+                found.setdefault(name, {"from_step": point.step})["last"] = repr(value)
+            elif name in found:
+                found[name].pop("last", None)
+    return found
+
+
+def last_infinities(tag: str) -> dict[str, float]:
+    """The last values that the tracker could not take, from the tag that `nonfinite` made."""
+    return {name: float(was["last"]) for name, was in json.loads(tag).items() if "last" in was}
+
+
+def flattened(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """A nested mapping by dotted path: {"model": {"width": 64}} gives {"model.width": 64}."""
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        path = f"{above}{name}"
+        flat |= flattened(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
+    return flat
+
+
+def batches(groups: Sequence[list[Row]], most: int) -> list[list[Row]]:
+    """Rows joined into calls of at most `most`; rows of one group stay together."""
+    joined: list[list[Row]] = []
+    for group in groups:
+        if not joined or len(joined[-1]) + len(group) > most:
+            joined.append([])
+        joined[-1].extend(group)
+    return joined
+
+
+def curve_text(curve: Sequence[TimedPoint]) -> str:
+    """The whole curve as CSV, for who wants the points that were thinned away."""
+    names = list(dict.fromkeys(name for point in curve for name in point.values))
+    lines = [",".join(["step", "time_ms", *names])]
+    for point in curve:
+        values = [repr(point.values[name]) if name in point.values else "" for name in names]
+        lines.append(",".join([str(point.step), str(point.time_ms), *values]))
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,263 @@
+"""The calls to MLflow: its experiment, its runs, and how texts and errors are kept in bounds."""
+
+import logging
+import os
+import platform
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+# MLflow reports its use over the internet from the moment it is imported, unless told before.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from sweeps import durable, pages, published
+from sweeps.published import Row, Update
+from sweeps.spec import Sweep, resolved_text
+from trainers.schema import InputError
+
+AWAY = (MlflowException, SQLAlchemyError, OSError)
+"""What a tracker that is down, full, locked or unreachable may raise."""
+
+STATUS = {
+    "finished": "FINISHED",
+    "diverged": "FINISHED",  # a result; the tag `outcome` says which
+    "stopped": "KILLED",
+    "failed": "FAILED",
+}
+PAUSED = "SCHEDULED"  # to be continued by the next launch
+PER_CALL = 1_000  # metrics; the tracker's own limit
+_PER_PAGE = 1_000
+_NOTE = "mlflow.note.content"
+_PARENT = "mlflow.parentRunId"
+_VIEW = f"mlflow.sharedViewState.{pages.VIEW_ID}"
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+
+
+def is_database(uri: str) -> bool:
+    """Whether MLflow itself would open this store, without a server in between."""
+    return uri.partition(":")[0].partition("+")[0] in _DATABASES
+
+
+def connect(uri: str) -> MlflowClient:
+    """A client that gives up soon: who waits here is never training, and asks again later."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    for name in ("mlflow", "alembic"):  # a new database is a page of migrations at INFO
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if uri.startswith("sqlite:///"):
+        durable.make_folder(Path(uri.removeprefix("sqlite:///")).parent)
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def is_our_mistake(problem: Exception) -> bool:
+    """Whether the tracker is there and refuses what it was sent."""
+    return getattr(problem, "error_code", "") == "INVALID_PARAMETER_VALUE"
+
+
+def in_one_line(problem: Exception) -> str:
+    """The text of an error, without user and password of an address in it."""
+    text = " ".join(str(problem).split())
+    text = re.sub(r"//[^/@\s]*@", "//", text)
+    return text if len(text) <= 300 else f"{text[:297]}..."
+
+
+def experiment_id_of(client: MlflowClient, uri: str, sweep_name: str) -> str:
+    """The experiment of a sweep.
+
+    Raises:
+        InputError: there is none.
+    """
+    file = uri.removeprefix("sqlite:///")
+    there = file == uri or Path(file).exists()  # a look must not create a database
+    experiment = client.get_experiment_by_name(sweep_name) if there else None
+    if experiment is None:
+        place = in_one_line(ValueError(uri))
+        raise InputError(f"expected a sweep that is tracked in {place}, got {sweep_name}")
+    return experiment.experiment_id
+
+
+def ensure_experiment(
+    client: MlflowClient,
+    uri: str,
+    storage: Path,
+    sweep: Sweep,
+    records: Sequence[Mapping[str, Any]],
+) -> str:
+    """The experiment of a sweep, made if need be, with its note and its saved view up to date."""
+    tags = {
+        _NOTE: pages.experiment_note(sweep, records),
+        _VIEW: pages.saved_view(sweep, records),
+        "mlflow.experimentKind": "custom_model_development",
+    }
+    tags = {name: text for name, text in tags.items() if len(text) <= published.LONGEST_TAG}
+    experiment = client.get_experiment_by_name(sweep.name)
+    if experiment is None:
+        # A server decides for itself where artifacts lie; a bare database would take the folder
+        # in which we happen to stand.
+        location = (storage.resolve() / "mlflow-artifacts").as_uri() if is_database(uri) else None
+        return client.create_experiment(sweep.name, artifact_location=location, tags=tags)
+    if experiment.lifecycle_stage != "active":
+        raise OSError(f"the experiment {sweep.name} was deleted in MLflow; restore it to publish")
+    for name, text in tags.items():
+        if experiment.tags.get(name) != text:
+            client.set_experiment_tag(experiment.experiment_id, name, text)
+    return experiment.experiment_id
+
+
+def runs_of(client: MlflowClient, experiment_id: str) -> list[Run]:
+    """Every run of an experiment, the oldest first."""
+    found: list[Run] = []
+    token: str | None = None
+    while True:
+        page = client.search_runs(
+            [experiment_id],
+            max_results=_PER_PAGE,
+            order_by=["attributes.start_time ASC"],
+            page_token=token,
+        )
+        found += page
+        token = page.token
+        if not token:
+            return sorted(found, key=lambda run: (run.info.start_time, run.info.run_id))
+
+
+def trial_runs(runs: Sequence[Run]) -> dict[str, Run]:
+    """The run of each trial; should two processes have made one each, the older."""
+    found: dict[str, Run] = {}
+    for run in runs:
+        key = run.data.tags.get(published.KEY)
+        if key is not None:
+            found.setdefault(key, run)
+    return found
+
+
+def sweep_run(runs: Sequence[Run]) -> Run | None:
+    """The run that stands for the whole sweep."""
+    return next((run for run in runs if published.SWEEP_NAME in run.data.tags), None)
+
+
+def ensure_sweep_run(
+    client: MlflowClient, experiment_id: str, runs: Sequence[Run], sweep: Sweep
+) -> str:
+    """The run that stands for the whole sweep, made if need be, with the sweep as it is now."""
+    run = sweep_run(runs)
+    if run is None:
+        tags = {published.SWEEP_NAME: sweep.name, **provenance()}
+        run = client.create_run(experiment_id, tags=tags, run_name=sweep.name)
+    elif run.info.status != "RUNNING":
+        client.update_run(run.info.run_id, status="RUNNING")
+    if read_text(client, run, published.SWEEP) != resolved_text(sweep):
+        write_texts(client, run.info.run_id, {published.SWEEP: resolved_text(sweep)})
+    return run.info.run_id
+
+
+def create_trial_run(
+    client: MlflowClient, experiment_id: str, parent_id: str, update: Update, config: str
+) -> str:
+    """A run for one trial, with all that is known of it from the start."""
+    tags = {
+        _PARENT: parent_id,
+        published.KEY: update.record["key"],
+        published.PLANNED: "true",
+        published.OUTCOME: "running",
+    }
+    short = len(config) <= published.LONGEST_TAG
+    run = client.create_run(
+        experiment_id,
+        start_time=update.started_ms,
+        tags={**tags, published.CONFIG: config} if short else tags,
+        run_name=published.run_name(update.record),
+    )
+    if not short:
+        write_texts(client, run.info.run_id, {published.CONFIG: config})
+    return run.info.run_id
+
+
+def log(
+    client: MlflowClient,
+    run_id: str,
+    rows: Sequence[Row],
+    params: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """One call, answered before this returns."""
+    client.log_batch(
+        run_id,
+        metrics=[Metric(name, value, time_ms, step) for name, value, time_ms, step in rows],
+        params=[Param(name, text) for name, text in (params or {}).items()],
+        tags=[RunTag(name, text) for name, text in (tags or {}).items()],
+        synchronous=True,
+    )
+
+
+def set_note(client: MlflowClient, run_id: str, rows: Sequence[Row], note: str) -> None:
+    """The numbers and the text of the sweep's own run."""
+    log(client, run_id, rows, tags={_NOTE: note})
+
+
+def write_texts(client: MlflowClient, run_id: str, texts: Mapping[str, str]) -> None:
+    """Texts by name as tags, and those that are too long for a tag as artifacts."""
+    tags: dict[str, str] = {}
+    for name, text in texts.items():
+        tags[name] = text
+        if len(text) > published.LONGEST_TAG:
+            tags[name] = f"{published.MARK_OF_ARTIFACT}{name}.json"
+            client.log_text(run_id, text, f"{name}.json")
+    log(client, run_id, (), tags=tags)
+
+
+def read_text(client: MlflowClient, run: Run, name: str) -> str | None:
+    """The inverse of `write_texts` for one name; None when it was never written."""
+    text = run.data.tags.get(name)
+    if text is None or not text.startswith(published.MARK_OF_ARTIFACT):
+        return text
+    with tempfile.TemporaryDirectory() as folder:
+        artifact = text.removeprefix(published.MARK_OF_ARTIFACT)
+        return Path(client.download_artifacts(run.info.run_id, artifact, folder)).read_text()
+
+
+def provenance() -> dict[str, str]:
+    """With what the sweep was run: versions, commit and processor."""
+    found = {"machine.cpu": _processor(), "version.python": platform.python_version()}
+    for package in ("lawsweep", "torch", "ray", "mlflow"):
+        try:
+            found[f"version.{package}"] = version(package)
+        except PackageNotFoundError:  # run from a checkout, or without Ray
+            continue
+    commit = _commit()
+    return found if commit is None else {**found, "mlflow.source.git.commit": commit}
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that this code lies in, if it lies in one."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607 - the user's own git
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _processor() -> str:
+    file = Path("/proc/cpuinfo")
+    if file.exists():
+        for line in file.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
