@@ -5,8 +5,11 @@ Only here are imports inside functions, so that a command waits for what it need
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +20,10 @@ from rich.table import Table
 from trainers.schema import InputError
 
 if TYPE_CHECKING:
+    from sweeps.cost import Pack, Price
+    from sweeps.ledger import Ledger
     from sweeps.plan import Plan
+    from sweeps.tracking import Publisher
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -93,11 +99,8 @@ def launch(
         done = drive(
             priced,
             ledger,
-            tracking=tracking,
-            address=address,
-            inline=inline,
-            device=device,
-            save_every_s=save_every,
+            train=_trainer(priced, ledger, address, inline, device, save_every),
+            publisher=_publisher(priced, ledger, tracking, console),
             console=console,
         )
     except SweepLocked as error:
@@ -237,6 +240,42 @@ def _planned(name_or_path: str, changes: list[str]) -> Plan:
         return planned(load(name_or_path, changes))
     except SpecError as error:
         raise located(name_or_path, error) from error
+
+
+def _trainer(
+    price: Price, ledger: Ledger, address: str | None, inline: bool, device: str, save_every_s: float
+) -> Callable[[Sequence[Pack]], None]:
+    """What trains packs: this process, or a Ray cluster; only the latter waits for Ray."""
+    name = price.plan.sweep.name
+    if inline or not price.packs:
+        from sweeps.inline import train_inline
+
+        return partial(
+            train_inline, ledger=ledger, sweep=name, device=device, save_every_s=save_every_s
+        )
+    from sweeps.launch import train_on_ray
+
+    return partial(
+        train_on_ray,
+        ledger=ledger,
+        sweep=name,
+        address=address,
+        workers=price.workers,
+        save_every_s=save_every_s,
+    )
+
+
+def _publisher(
+    price: Price, ledger: Ledger, tracking: str | None, console: Console
+) -> Publisher | None:
+    """What publishes to MLflow; nothing on a machine without it, whose folder is published elsewhere."""
+    if importlib.util.find_spec("mlflow") is None:
+        console.print("MLflow is not installed: copy the storage folder, and `lawsweep sync` there")
+        return None
+    from sweeps.tracking import Publisher, default_uri
+
+    records = [trial.record() for trial in price.plan.trials]
+    return Publisher(tracking or default_uri(ledger.root), ledger, price.plan.sweep, records)
 
 
 def _here() -> tuple[str, int]:

@@ -1,9 +1,10 @@
 """Connect to Ray: an embedded cluster of this machine, or one that runs already."""
 
+import logging
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import ray
 
@@ -14,31 +15,31 @@ from trainers.schema import InputError
 def cluster(address: str | None, workers: int) -> Iterator[None]:
     """Be connected to Ray while the block runs; without an address, to a cluster started for it.
 
-    An embedded cluster listens on this machine alone and asks for a token, as does any cluster that
-    is joined.
+    An embedded cluster asks every caller for a token that only this process and its workers know.
 
     Raises:
         InputError: nothing answers at the address.
     """
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    _protect_token()
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the default of later versions
+    logging.getLogger("ray").setLevel(logging.ERROR)  # the progress screen says what a user needs
     try:
         if address is None:
+            # a token of its own, in no file; Ray would write one that everybody can read
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
             ray.init(
                 num_cpus=workers,
                 include_dashboard=False,
                 log_to_driver=False,
-                logging_level="error",
-                configure_logging=False,
+                logging_level=logging.ERROR,
             )
         else:
-            ray.init(address=address, log_to_driver=False, logging_level="error")
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
+        if address is None:
+            raise
         words = " ".join(str(error).split())[:200]
         raise InputError(f"--address {address}: expected a Ray cluster there: {words}") from error
     try:
-        _protect_token()  # Ray has just written it, readable by everybody
         yield
     finally:
         ray.shutdown()
@@ -54,8 +55,3 @@ def has_gpus() -> bool:
     """Whether the cluster has any GPU."""
     return ray.cluster_resources().get("GPU", 0) >= 1
 
-
-def _protect_token() -> None:
-    token = Path.home() / ".ray" / "auth_token"
-    if token.exists():
-        token.chmod(0o600)

@@ -34,6 +34,7 @@ def train_on_ray(
         InputError: there is no cluster at the address.
     """
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # they triple the price of a trial
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # its tables would run through the progress screen
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # `stopping` saves before it ends
     folder = ledger.sweep(sweep)
     scratch = folder.path.resolve() / "ray"
