@@ -1,0 +1,88 @@
+"""README and cluster.yaml say what is true."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import jsonschema
+import pytest
+import ray
+import yaml
+from ray.autoscaler._private.util import prepare_config, validate_config
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def tracked() -> set[str]:
+    listed = subprocess.run(
+        ["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    return set(listed.stdout.splitlines())
+
+
+def tree_of_readme() -> dict[str, str]:
+    """Path and sentence of every line of the tree in the README."""
+    block = README.split("## The tree")[1].split("```")[1]
+    above: list[str] = []
+    found: dict[str, str] = {}
+    for line in block.splitlines():
+        match = re.match(r"^( *)(\S+)(?: {2,}(\S.*))?$", line)
+        if match is None:
+            continue
+        depth, name, sentence = len(match[1]) // 2, match[2], match[3] or ""
+        above = [*above[:depth], name.rstrip("/")]
+        found["/".join(above)] = sentence
+    return found
+
+
+def test_every_module_stands_in_the_tree_of_the_readme_with_a_sentence():
+    tree = tree_of_readme()
+    modules = {
+        path
+        for path in tracked()
+        if path.split("/")[0] in {"trainers", "sweeps", "analysis"}
+        and path.endswith((".py", ".yaml", ".j2"))
+        and not path.endswith("__init__.py")
+    }
+    assert modules - set(tree) == set()
+    assert [path for path in modules if not tree[path]] == []
+
+
+def test_everything_in_the_tree_of_the_readme_exists():
+    missing = [path for path in tree_of_readme() if not (ROOT / path).exists()]
+    assert missing == []
+
+
+def test_every_link_of_the_readme_leads_to_a_file():
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    local = [link for link in links if not link.startswith("http")]
+    assert local
+    assert [link for link in local if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "bench"])
+def test_every_make_target_of_the_readme_exists(target):
+    assert f"make {target}" in README
+    assert f"\n{target}:" in (ROOT / "Makefile").read_text()
+
+
+def test_the_cluster_description_satisfies_ray():
+    described = yaml.safe_load((ROOT / "cluster.yaml").read_text())
+    schema = Path(ray.__file__).parent / "autoscaler" / "ray-schema.json"
+    jsonschema.validate(described, json.loads(schema.read_text()))
+    validate_config(prepare_config(described))
+
+
+def test_the_cluster_description_is_edited_in_three_places():
+    text = (ROOT / "cluster.yaml").read_text()
+    assert re.findall(r"# EDIT (\d)", text) == ["1", "2", "3"]
+
+
+def test_the_cluster_asks_for_a_token_on_every_machine():
+    described = yaml.safe_load((ROOT / "cluster.yaml").read_text())
+    for side in ("head", "worker"):
+        starts = [line for line in described[f"{side}_start_ray_commands"] if "ray start" in line]
+        assert starts
+        assert all("RAY_AUTH_MODE=token" in line for line in starts)

@@ -1,0 +1,224 @@
+"""Every mistake of a user: one line that says where, exit code 2, and nothing written."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from analysis.cli import main
+
+GOOD = """\
+name: good
+trial:
+  task: {kind: gcd, largest: 1000}
+  encoding: {kind: digits, base: 10}
+  model: {kind: transformer, width: 16, heads: 2}
+  budget: {steps: 20}
+axes:
+  - {kind: values, field: encoding.base, values: [6, 10]}
+replicates: 2
+objective: {metric: accuracy, mode: max}
+report:
+  tables:
+    - {title: by base, rows: [encoding.base], metrics: [accuracy]}
+  fits:
+    - {name: width, law: power, inputs: {x: model.width}, metric: test_loss}
+claims:
+  - {say: it learns, metric: accuracy, at_least: 0.1}
+"""
+
+# what replaces what in the good file, and what the message must point at
+CHANGED = [
+    ("name: good", "name: ../escape", "name"),
+    ("name: good", "name: a/b", "name"),
+    ("name: good", "name: .hidden", "name"),
+    ("name: good", "name: ''", "name"),
+    ("name: good", "name: 7", "name"),
+    ("name: good", f"name: {'x' * 65}", "name"),
+    ("name: good", 'name: "nul\\0byte"', "name"),
+    ("name: good", "nmae: good", "name"),
+    ("name: good", "name: good\nname: twice", "twice"),
+    ("name: good", "name: good\nextra: 1", "extra"),
+    ("trial:", "trials:", "trial"),
+    ("replicates: 2", "replicates: 0", "replicates"),
+    ("replicates: 2", "replicates: -1", "replicates"),
+    ("replicates: 2", "replicates: 1.5", "replicates"),
+    ("replicates: 2", "replicates: true", "replicates"),
+    ("replicates: 2", "replicates: '2'", "replicates"),
+    ("replicates: 2", "replicates: null", "replicates"),
+    ("replicates: 2", "replicates: 1e999", "replicates"),
+    ("replicates: 2", f"replicates: {'9' * 5000}", "line"),
+    ("kind: gcd, largest: 1000", "kind: gdc", "trial.task.kind"),
+    ("kind: gcd, largest: 1000", "largest: 1000", "trial.task.kind"),
+    ("kind: gcd, largest: 1000", "kind: gcd, largest: 1", "trial.task.largest"),
+    ("kind: gcd, largest: 1000", "kind: gcd, largest: -5", "trial.task.largest"),
+    ("kind: gcd, largest: 1000", "kind: gcd, largest: .nan", "trial.task.largest"),
+    ("kind: gcd, largest: 1000", "kind: gcd, largest: .inf", "trial.task.largest"),
+    ("kind: gcd, largest: 1000", "kind: gcd, biggest: 3", "trial.task.biggest"),
+    ("{kind: gcd, largest: 1000}", "gcd", "trial.task"),
+    ("{kind: gcd, largest: 1000}", "[gcd]", "trial.task"),
+    ("{kind: gcd, largest: 1000}", "{kind: square}", "trial"),
+    ("  encoding: {kind: digits, base: 10}\n", "", "axes[0]"),
+    ("{kind: digits, base: 10}", "{kind: roman}", "encoding.kind"),
+    ("values: [6, 10]", "values: [1]", "axes[0]"),
+    ("values: [6, 10]", "values: [6, 0]", "axes[0]"),
+    ("values: [6, 10]", "values: [6, ten]", "axes[0]"),
+    ("values: [6, 10]", "values: []", "axes[0].values"),
+    ("values: [6, 10]", "values: 6", "axes[0].values"),
+    ("kind: values, field", "kind: value, field", "axes[0].kind"),
+    ("field: encoding.base", "field: encoding.bass", "axes[0]"),
+    ("field: encoding.base", "field: encoding..base", "axes[0].field"),
+    ("field: encoding.base", "field: seed", "seed"),
+    ("field: encoding.base", "field: task.kind.deep", "axes"),
+    ("values: [6, 10]}", "values: [6, 10]}\n  - {kind: values, field: encoding.base, values: [3]}", "encoding.base"),
+    ("values: [6, 10]}", "values: [6]}\n  - {kind: zip, fields: {model.width: [16, 32], model.heads: [2]}}", "axes[1]"),
+    ("values: [6, 10]}", "values: [6]}\n  - {kind: log_range, field: model.width, low: 9, high: 3, count: 2}", "axes[1]"),
+    ("width: 16, heads: 2", "width: 16, heads: 3", "trial.model"),
+    ("width: 16, heads: 2", "width: -16, heads: 2", "trial.model.width"),
+    ("width: 16, heads: 2", "width: 16.5, heads: 2", "trial.model.width"),
+    ("kind: transformer, width", "kind: mlp, width", "trial.model"),
+    ("kind: transformer, width", "position: {kind: nowhere}, kind: transformer, width", "position.kind"),
+    ("budget: {steps: 20}", "budget: {steps: 0}", "trial.budget.steps"),
+    ("budget: {steps: 20}", "budget: {}", "trial.budget"),
+    ("budget: {steps: 20}", "budget: {steps: 20, examples: 20}", "trial.budget"),
+    ("budget: {steps: 20}", "budget: {steps: 20}\n  optimizer: {kind: adam, lr: fast}", "optimizer.lr"),
+    ("budget: {steps: 20}", "budget: {steps: 20}\n  optimizer: {kind: adam, lr: 0}", "optimizer.lr"),
+    ("budget: {steps: 20}", "budget: {steps: 20}\n  optimizer: {kind: sgdd}", "optimizer.kind"),
+    ("budget: {steps: 20}", "budget: {steps: 20}\n  data: {distinct: 0}", "data.distinct"),
+    ("budget: {steps: 20}", "budget: {steps: 20}\n  data: {distinct: 9, hot: {size: 10, share: 0.5}}", "data"),
+    ("budget: {steps: 20}", "budget: {steps: 20}\n  data: {corrupt: 1.5}", "data.corrupt"),
+    ("budget: {steps: 20}", "budget: {steps: 5}\n  evaluation: {points: 10}", "points"),
+    ("metric: accuracy, mode: max", "metric: accurracy, mode: max", "objective.metric"),
+    ("metric: accuracy, mode: max", "metric: accuracy, mode: maximum", "objective.mode"),
+    ("objective: {metric: accuracy, mode: max}\n", "", "objective"),
+    ("metrics: [accuracy]", "metrics: [acc]", "report.tables[0]"),
+    ("rows: [encoding.base]", "rows: [encoding.bass]", "report.tables[0]"),
+    ("inputs: {x: model.width}", "inputs: {x: model.depth}", "report.fits[0]"),
+    ("law: power", "law: powr", "powr"),
+    ("at_least: 0.1", "at_leest: 0.1", "claims[0]"),
+    ("at_least: 0.1", "at_least: 0.9, at_most: 0.1", "claims[0]"),
+    (", at_least: 0.1", "", "claims[0]"),
+    ("metric: accuracy, at_least", "metric: happiness, at_least", "claims[0].metric"),
+    ("metric: accuracy, at_least", "where: {no.field: 1}, metric: accuracy, at_least", "claims[0]"),
+    ("replicates: 2", "replicates: [2", "YAML"),
+    ("replicates: 2", "\treplicates: 2", "YAML"),
+    ("replicates: 2", "replicates: &a 2\nabout: *a", "alias"),
+    ("replicates: 2", "replicates: !!python/object:os.system 2", "tag"),
+    ("replicates: 2", "? [1, 2]\n: 3\nreplicates: 2", "name before the colon"),
+]  # fmt: skip
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{after}: &{after} [{', '.join([f'*{before}'] * 9)}]\n"
+    for before, after in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+WHOLE = {
+    "an alias bomb": (BOMB.encode(), "alias"),
+    "nothing at all": (b"", "mapping"),
+    "a list": (b"- 1\n- 2\n", "mapping"),
+    "two documents": (b"name: a\n---\nname: b\n", "YAML"),
+    "bytes that are no text": (b"name: \xff\xfe\n", "UTF-8"),
+    "two megabytes": (b"# " + b"x" * 2_000_000, "bytes"),
+    "a hundred levels": (b"a: " + b"[" * 100 + b"]" * 100, "nesting"),
+    "five thousand levels": (b"a: " + b"[" * 5000 + b"]" * 5000, "nesting"),
+}
+
+COMMANDS = [
+    (["plan", "no-such-sweep"], "no-such-sweep"),
+    (["plan", "missing.yaml"], "missing.yaml"),
+    (["plan", "."], "folder"),
+    (["plan"], "SWEEP"),
+    (["plan", "quickstart", "--set", "replicates"], "--set"),
+    (["plan", "quickstart", "--set", "task.kind.x=1"], "task.kind"),
+    (["plan", "quickstart", "--set", "=1"], "--set"),
+    (["plan", "quickstart", "--set", "replicates=[1"], "--set"),
+    (["plan", "quickstart", "--nonsense"], "--nonsense"),
+    (["launch", "quickstart", "--inline", "--address", "auto"], "--inline"),
+    (["launch", "quickstart", "--save-every", "-1"], "--save-every"),
+    (["launch", "quickstart", "--save-every", "soon"], "--save-every"),
+    (["status", "never-launched"], "never-launched"),
+    (["status", "../../etc"], "../../etc"),
+    (["rerun", "../../../etc/passwd"], "key"),
+    (["rerun", "0123456789abcdef0123"], "0123456789abcdef0123"),
+    (["sync", "never-launched"], "never-launched"),
+    (["sync", "a/b"], "a/b"),
+    (["report", "never-launched"], "never-launched"),
+    (["report", "../escape"], "escape"),
+    (["ui", "--port", "99999999"], "--port"),
+    (["ui"], "expected a sweep"),
+    (["fit", "missing.csv", "--law", "power", "--map", "x=a", "--map", "loss=b"], "missing.csv"),
+    (["fit", "missing.csv", "--law", "gravity", "--map", "x=a"], "gravity"),
+    (["no-such-command"], "no-such-command"),
+]
+
+
+def refused(arguments: list[str], about: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run the command in an empty folder; it must refuse in one line and leave the folder as it was."""
+    before = {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
+    sys.argv = ["lawsweep", *arguments]
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr()
+    assert ended.value.code == 2, said.err
+    assert said.out == ""
+    assert said.err.endswith("\n")
+    assert said.err.count("\n") == 1, said.err
+    assert about in said.err
+    assert len(said.err) < 600
+    assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [])
+
+
+@pytest.mark.parametrize(("old", "new", "about"), CHANGED, ids=[f"{n[:50]}" for _, n, _ in CHANGED])
+@pytest.mark.parametrize("command", ["plan", "launch"])
+def test_a_sweep_file_with_a_mistake_is_refused_at_its_place(command, old, new, about, capsys):
+    assert GOOD.count(old) >= 1
+    Path("bad.yaml").write_text(GOOD.replace(old, new, 1))
+    refused([command, "bad.yaml"], about, capsys)
+
+
+def test_the_message_names_the_file_and_the_line(capsys):
+    Path("bad.yaml").write_text(GOOD.replace("heads: 2", "heads: two"))
+    refused(["plan", "bad.yaml"], "bad.yaml:5: trial.model.heads", capsys)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_file_that_is_no_sweep_is_refused(name, capsys):
+    content, about = WHOLE[name]
+    Path("bad.yaml").write_bytes(content)
+    refused(["plan", "bad.yaml"], about, capsys)
+
+
+@pytest.mark.parametrize(("arguments", "about"), COMMANDS, ids=[" ".join(a) for a, _ in COMMANDS])
+def test_a_command_with_a_mistake_is_refused(arguments, about, capsys):
+    refused(arguments, about, capsys)
+
+
+def test_the_good_file_is_planned(capsys):
+    Path("good.yaml").write_text(GOOD)
+    sys.argv = ["lawsweep", "plan", "good.yaml"]
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert "4 trials" in capsys.readouterr().out
+
+
+def test_the_installed_command_refuses_in_the_same_way(tmp_path):
+    command = Path(sys.executable).with_name("lawsweep")
+    ran = subprocess.run(
+        [command, "plan", "nowhere.yaml"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "COLUMNS": "80"},
+    )
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
