@@ -79,10 +79,13 @@ def _read(marker: Path, key: str) -> Saved:
 
     Raises:
         ValueError: it is not what its record says. RuntimeError: torch cannot read it.
+
     """
     record = json.loads(marker.read_bytes())
     if record["format"] != FORMAT or record["key"] != key:
-        raise ValueError(f"expected format {FORMAT} of trial {key}, got {record['format']} of another")
+        raise ValueError(
+            f"expected format {FORMAT} of trial {key}, got {record['format']} of another"
+        )
     content = marker.with_suffix(".pt").read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != record["sha256"]:

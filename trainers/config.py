@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
@@ -11,7 +11,7 @@ from trainers import models
 from trainers.data import encodings, tasks
 from trainers.data.encoding import Encoding
 from trainers.data.sampling import Data
-from trainers.data.shape import NumberShape, Shape, TokenShape
+from trainers.data.shape import NumberShape, Shape
 from trainers.data.task import Bounds, IntegerTask, NumberTask, Task, metrics_of
 from trainers.flops import Cost
 from trainers.models.model import Model, NumberModel, TokenModel
@@ -20,9 +20,19 @@ from trainers.plugins import union
 from trainers.schema import Frozen, InputError, first_problem, spelled
 
 NUMERICS = 1
-"""Raised when the same config may give other bits than before: old results then keep their old keys."""
+"""Raised when a config may give other bits than before: old results keep their old keys."""
 
 EVERY_TRIAL_REPORTS = frozenset({"loss"})
+
+
+if TYPE_CHECKING:
+    AnyTask = Task
+    AnyEncoding = Encoding
+    AnyModel = Model
+else:
+    AnyTask = union(tasks, Task)
+    AnyEncoding = union(encodings, Encoding)
+    AnyModel = union(models, Model)
 
 
 class Budget(Frozen):
@@ -43,17 +53,17 @@ class Evaluation(Frozen):
 
     points: int = Field(default=20, ge=1, le=10_000)  # reports, evenly spaced over the budget
     examples: int = Field(default=2_000, ge=1, le=10**8)
-    last_examples: int | None = Field(default=None, ge=1, le=10**8)  # at the last point; else the same
+    last_examples: int | None = Field(default=None, ge=1, le=10**8)  # at the end; null: the same
     class_examples: int = Field(default=20, ge=1, le=10**6)  # of each class, once at the end
 
 
 class TrialConfig(Frozen):
-    """One trial, resolved: equal configs give equal bits, whatever pack, worker or machine runs them."""
+    """One trial, resolved: equal configs give equal bits in any pack and any worker."""
 
-    task: union(tasks, Task)  # pyright: ignore[reportInvalidTypeForm]
-    encoding: union(encodings, Encoding) | None = None  # pyright: ignore[reportInvalidTypeForm]
+    task: AnyTask
+    encoding: AnyEncoding | None = None
     data: Data = Data()
-    model: union(models, Model)  # pyright: ignore[reportInvalidTypeForm]
+    model: AnyModel
     optimizer: Optimizer = Adam()
     batch_size: int = Field(default=128, ge=1, le=10**7)
     budget: Budget
@@ -118,9 +128,9 @@ class TrialConfig(Frozen):
     def bounds(self) -> Bounds:
         """The largest magnitudes over the task and the priming task."""
         bounds = [task.bounds() for task in self.tasks() if isinstance(task, IntegerTask)]
-        columns = [zip(*rows, strict=True) for rows in zip(*[(b.question, b.answer) for b in bounds])]
-        question, answer = (tuple(max(column) for column in side) for side in columns)
-        return Bounds(question=question, answer=answer)
+        questions = zip(*(each.question for each in bounds), strict=True)
+        answers = zip(*(each.answer for each in bounds), strict=True)
+        return Bounds(question=tuple(map(max, questions)), answer=tuple(map(max, answers)))
 
     def shape(self) -> Shape:
         """What flows through the model."""
@@ -136,8 +146,7 @@ class TrialConfig(Frozen):
 
     def tokens_of_example(self) -> int:
         """Tokens of one example, padding included."""
-        shape = self.shape()
-        return shape.question + shape.answer if isinstance(shape, TokenShape) else 1
+        return self.shape().tokens
 
     def metrics(self) -> frozenset[str]:
         """Names of the metrics that this trial reports."""
@@ -149,7 +158,7 @@ class TrialConfig(Frozen):
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     def stacks_with(self) -> str:
-        """What must be equal for two trials to share a pack: all but what a pack holds per trial."""
+        """What is equal for the trials of a pack: all but what a pack holds for each."""
         own: dict[str, Any] = {
             "seed": 0,
             "data": self.data.model_copy(update={"distinct": None, "hot": None, "corrupt": 0.0}),
@@ -164,6 +173,7 @@ def trial_config(fields: Mapping[str, Any]) -> TrialConfig:
 
     Raises:
         InputError: they are not a trial; the message begins with the dotted path of the field.
+
     """
     try:
         return TrialConfig.model_validate_json(json.dumps(fields))

@@ -1,4 +1,4 @@
-"""Loss, exact match, and which classes are learned; generation only where the answer itself is wanted."""
+"""Loss, exact match, and which classes are learned; answers are generated only where wanted."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -71,14 +71,15 @@ def class_metrics(
 ) -> list[tuple[dict[str, float], dict[str, Any]]]:
     """Metrics and details of each trial over the classes of its task; nothing for other tasks.
 
-    A class is learned when most of its examples are answered exactly. The modal answer of a class is
-    the answer given most often; it is generated, since a teacher-forced argmax after a wrong token is
-    no prediction.
+    A class is learned when most of its examples are answered exactly. The modal answer of a class
+    is the answer given most often; it is generated, since a teacher-forced argmax after a wrong
+    token is no prediction.
     """
     task, encoding = configs[0].task, configs[0].encoding
     if not isinstance(task, ClassedTask):
         return [({}, {}) for _ in configs]
     assert isinstance(model, TokenModel)
+    assert encoding is not None  # a task with classes is about integers
     each = configs[0].evaluation.class_examples
     names = torch.tensor(task.classes())
     answers: list[list[int | None]] = [[] for _ in configs]
@@ -108,7 +109,12 @@ def _summary(
         "modal_share": sum(shares) / len(shares),
         **task.theory(frozenset(learned), modal),
     }
-    return metrics, {"learned": learned, "modal": list(modal.values()), "right": list(right.values())}
+    details = {
+        "learned": learned,
+        "modal": list(modal.values()),
+        "right": list(right.values()),
+    }
+    return metrics, details
 
 
 def _single(numbers: list[int] | None) -> int | None:

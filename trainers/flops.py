@@ -5,6 +5,7 @@ matrix products are counted, as torch's own counter does.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ def transformer(
 ) -> Cost:
     """Cost of `trainers.models.transformer`; without encoder layers it is decoder-only.
 
-    Source: counted from the architecture; agrees with Kaplan et al. 2020, arXiv:2001.08361, table 1,
-    up to biases, norms and the scored-positions-only last layer.
+    Source: counted from the architecture; as Kaplan et al. 2020, arXiv:2001.08361, table 1, up
+    to biases, norms and the scored-positions-only last layer.
     """
     norm = 2 * width
     attention = linear(width, 3 * width) + linear(width, width) + norm
@@ -58,9 +59,7 @@ def transformer(
         full_layer = total * (2 * 4 * width**2 + mlp_token) + mix(total, total)
         # the last layer needs keys and values everywhere, all else at the scored positions alone
         last_layer = (
-            total * 2 * 2 * width**2
-            + answer * (2 * 2 * width**2 + mlp_token)
-            + mix(answer, total)
+            total * 2 * 2 * width**2 + answer * (2 * 2 * width**2 + mlp_token) + mix(answer, total)
         )
         forward = (decoder_layers - 1) * full_layer + last_layer
     else:
@@ -91,7 +90,7 @@ def transformer(
 def mlp(*, inputs: int, hidden: tuple[int, ...], outputs: int) -> Cost:
     """Cost of `trainers.models.mlp`."""
     sizes = (inputs, *hidden, outputs)
-    pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+    pairs = list(pairwise(sizes))
     forward = sum(2 * before * after for before, after in pairs)
     into_inputs = 2 * sizes[0] * sizes[1]  # no gradient is taken with respect to the data
     return Cost(

@@ -33,16 +33,22 @@ def train(
     save_every_s: float = 60.0,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
-    """Train a pack: trials of equal shape, stacked. Each trial's events do not depend on the others.
+    """Train a pack: trials of equal shape, stacked. No trial's events depend on the others.
 
-    A trial that finishes is saved a last time before its outcome. Asked to stop, the pack saves every
-    trial and returns; such a trial has no outcome and can go on later.
+    A trial that finishes is saved a last time before its outcome. Asked to stop, the pack saves
+    every trial and returns; such a trial has no outcome and can go on later.
 
     Raises:
-        ValueError: the trials cannot be stacked.
+        ValueError: the trials cannot be stacked, or a saved state is of another trial.
+
     """
     if len({start.config.stacks_with() for start in starts}) != 1:
         raise ValueError("expected trials of equal shape in a pack")
+    for start in starts:
+        if start.saved is not None and start.saved.key != start.config.key():
+            raise ValueError(
+                f"expected the state of trial {start.config.key()}, got {start.saved.key}"
+            )
     pack = Pack.of(starts, torch.device(device))
     made: Batch | None = None
     ready, ahead = 0, max(1, _AHEAD // pack.configs[0].batch_size)
@@ -93,6 +99,7 @@ class Pack:
 
     @classmethod
     def of(cls, starts: Sequence[Start], device: torch.device) -> "Pack":
+        """Every trial at its beginning, or where its saved state left it."""
         configs = [start.config for start in starts]
         model = configs[0].model
         layout = Layout(model.parameters(configs[0].shape()))

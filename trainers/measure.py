@@ -15,7 +15,7 @@ _STEPS = 4
 def seconds_per_step(
     configs: Sequence[TrialConfig], *, device: str = "cpu", at_least_s: float = 0.03
 ) -> float:
-    """Seconds of one step of the whole pack, making its data included: the fastest of a few groups."""
+    """Seconds of one step of the whole pack, its data included: the fastest of a few groups."""
     pack = Pack.of([Start(config) for config in configs], torch.device(device))
     size = configs[0].batch_size
     best, spent = float("inf"), 0.0

@@ -50,7 +50,7 @@ Optimizer = Annotated[Adam | AdamW, Field(discriminator="kind")]
 
 
 def learning_rate(optimizer: Adam | AdamW, step: int, steps: int) -> float:
-    """The rate of update number `step`, counted from 1 to `steps`: linear warm-up, then the schedule."""
+    """The rate of update `step`, counted from 1 to `steps`: linear warm-up, then the schedule."""
     if step <= optimizer.warmup_steps:
         return optimizer.lr * step / optimizer.warmup_steps
     if optimizer.schedule == "constant":
@@ -89,9 +89,9 @@ def update(
     gradient = gradient * (clip / norm.clamp(min=1e-30)[:, None]).clamp(max=1.0)
     now = [done + 1 for done in steps_done]
     rates = [learning_rate(*each) for each in zip(optimizers, now, steps_planned, strict=True)]
-    beta1, beta2 = column([o.beta1 for o in optimizers]), column([o.beta2 for o in optimizers])
-    moments.first.lerp_(gradient, 1 - beta1)
-    moments.second.lerp_(gradient.square_(), 1 - beta2)
+    # 1 - beta in float64: from a float32 beta of 0.999 it would be off by 5e-5 of itself
+    moments.first.lerp_(gradient, column([1 - o.beta1 for o in optimizers]))
+    moments.second.lerp_(gradient.square_(), column([1 - o.beta2 for o in optimizers]))
     if any(isinstance(o, AdamW) for o in optimizers):
         decays = [o.weight_decay if isinstance(o, AdamW) else 0.0 for o in optimizers]
         flat.mul_(column([1 - rate * decay for rate, decay in zip(rates, decays, strict=True)]))

@@ -11,27 +11,33 @@ from operator import or_
 from types import ModuleType
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-Base = TypeVar("Base")
+Base = TypeVar("Base", bound=BaseModel)
 
 
 def kinds(folder: ModuleType, base: type[Base]) -> dict[str, type[Base]]:
     """Every concrete class of `base` that the modules of `folder` define, by its `kind`.
 
     Raises:
-        TypeError: two classes claim the same kind, or a kind is not its file's name.
+        TypeError: two classes claim one kind, or a kind is not its file's name.
+
     """
     found: dict[str, type[Base]] = {}
     for info in sorted(pkgutil.iter_modules(folder.__path__), key=lambda info: info.name):
         module = importlib.import_module(f"{folder.__name__}.{info.name}")
         for _, member in inspect.getmembers(module, inspect.isclass):
-            own = member.__module__ == module.__name__
-            if own and issubclass(member, base) and "kind" in vars(member).get("__annotations__", {}):
-                kind = vars(member)["__pydantic_fields__"]["kind"].default
-                if kind != info.name:
-                    raise TypeError(f"{module.__name__}: expected kind {info.name!r}, got {kind!r}")
-                found[kind] = member
+            if member.__module__ != module.__name__ or not issubclass(member, base):
+                continue
+            field = member.model_fields["kind"]
+            if field.is_required():  # an interface
+                continue
+            if field.default != info.name or info.name in found:
+                raise TypeError(
+                    f"{module.__name__}: expected one class of kind {info.name!r},"
+                    f" got {member.__name__} of kind {field.default!r}"
+                )
+            found[info.name] = member
     return found
 
 

@@ -8,7 +8,7 @@ OutcomeName = Literal["finished", "diverged", "stopped", "failed"]
 
 @dataclass(frozen=True)
 class Point:
-    """The metrics of one trial at one step; a step that is trained again gives the same bits again."""
+    """The metrics of one trial at one step; a step trained again gives the same bits again."""
 
     step: int
     values: dict[str, float]  # Inf and NaN are allowed, and kept
@@ -16,7 +16,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended: a result with a name, whatever happened; `reason` says why it did not finish."""
+    """How a trial ended, whatever happened; `reason` says why it did not finish."""
 
     name: OutcomeName
     step: int

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class InputError(ValueError):
-    """A mistake in what the caller gave; its text is one line: what was expected, what came, where."""
+    """A mistake in what the caller gave; one line: what was expected, what came, where."""
 
 
 class Frozen(BaseModel):
@@ -46,13 +46,16 @@ def _place_in(
     place: list[str | int] = []
     value = given
     for part in location[:-1] if missing else location:
-        inside = (isinstance(value, dict) and part in value) or (
-            isinstance(value, list | tuple) and isinstance(part, int) and part < len(value)
-        )
-        if inside:
+        if _holds(value, part):
             value = value[part]
             place.append(part)
     return (*place, location[-1]) if missing else tuple(place)
+
+
+def _holds(value: Any, part: str | int) -> bool:
+    if isinstance(value, dict):
+        return part in value
+    return isinstance(value, list | tuple) and isinstance(part, int) and part < len(value)
 
 
 def shown(value: Any) -> str:

@@ -1,17 +1,17 @@
-"""Batches of a pack: which examples (sampling), what they are (task), how they are written (encoding)."""
+"""Batches of a pack: which examples (sampling), what they are (task), how written (encoding)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from trainers.config import TrialConfig
 from trainers.data.draws import CLASSES, TEST, TRAIN, Draws
-from trainers.data.encoding import END, PAD, Encoding
+from trainers.data.encoding import END, PAD
 from trainers.data.sampling import shown
-from trainers.data.task import Bounds, ClassedTask, IntegerTask, NumberTask, Problems, Samples, Task
+from trainers.data.task import ClassedTask, IntegerTask, NumberTask, Problems, Samples, Task
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,11 @@ def training_batch(
     example = torch.stack([row.example for row in rows])
     answer_of = torch.stack([row.answer_of for row in rows])
     seeds = _seeds(configs, device)
-    task, *prime = configs[0].tasks()
-    made = _made(task, Draws(seeds, example, TRAIN))
-    if prime:
-        primed = torch.stack([row.primed for row in rows])[..., None]
-        made = _where(primed, _made(prime[0], Draws(seeds, example, TRAIN)), made)
+    primed = torch.stack([row.primed for row in rows])[..., None]
+    tasks = configs[0].tasks()
+    made = _mixed(tasks, primed, seeds, example)
     if any(config.data.corrupt for config in configs):
-        made = _with_answers(made, _made(task, Draws(seeds, answer_of, TRAIN)))
+        made = _with_answers(made, _mixed(tasks, primed, seeds, answer_of))
     return _written(configs[0], made)
 
 
@@ -104,6 +102,20 @@ def _made(task: Task, draws: Draws) -> Problems | Samples:
     raise TypeError(f"expected a task of integers or of numbers, got {type(task).__name__}")
 
 
+def _mixed(
+    tasks: Sequence[Task],
+    primed: Bool[Tensor, "trial example 1"],
+    seeds: Int[Tensor, "trial 1"],
+    example: Int[Tensor, "trial example"],
+) -> Problems | Samples:
+    """Training examples of the task, and of the priming task at the primed places."""
+    task, *prime = tasks
+    made = _made(task, Draws(seeds, example, TRAIN))
+    for other in prime:
+        made = _where(primed, _made(other, Draws(seeds, example, TRAIN)), made)
+    return made
+
+
 def _where(chosen: Tensor, yes: Problems | Samples, no: Problems | Samples) -> Problems | Samples:
     if isinstance(yes, Problems) and isinstance(no, Problems):
         return Problems(
@@ -128,8 +140,8 @@ def _with_answers(asked: Problems | Samples, lender: Problems | Samples) -> Prob
 def _written(config: TrialConfig, made: Problems | Samples) -> Batch:
     if isinstance(made, Samples):
         return NumberBatch(made.inputs.to(torch.float32), made.targets.to(torch.float32))
-    encoding: Encoding = config.encoding
-    bounds: Bounds = config.bounds()
+    encoding, bounds = config.encoding, config.bounds()
+    assert encoding is not None  # TrialConfig asks for one where the task is about integers
     question = encoding.encode(made.question, bounds.question)
     answer = encoding.encode(made.answer, bounds.answer)
     answer = torch.cat([answer, torch.full_like(answer[..., :1], PAD)], dim=-1)

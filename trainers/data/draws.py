@@ -1,4 +1,4 @@
-"""Random numbers as a pure function of (seed, example index, lane): the same bits on CPU and GPU."""
+"""Random numbers as a pure function of (seed, example index, lane): equal on CPU and GPU."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -16,7 +16,7 @@ TRAIN, TEST, CLASSES, ORDER, START = range(5)
 def mix(number: int) -> int:
     """Scramble 64 bits; the finalizer of SplitMix64.
 
-    Source: Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195, with the constants of Stafford's variant 13.
+    Source: Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195; Stafford's variant 13.
     """
     number &= _MASK
     for shift, multiplier in zip(_SHIFTS, (*_MULTIPLIERS, None), strict=True):
@@ -40,7 +40,7 @@ class Draws:
     """The random numbers of a batch of examples; every call takes the next lane.
 
     `seeds` and `index` broadcast against each other, so one object serves all trials of a pack:
-    seeds `[trial, 1]`, index `[trial, example]`. What is drawn for an example depends on nothing else.
+    seeds `[trial, 1]`, index `[trial, example]`. Nothing else decides what an example is given.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Draws:
     def integers(
         self, low: int | Int[Tensor, "*#batch"], high: int | Int[Tensor, "*#batch"]
     ) -> Int[Tensor, "*batch"]:
-        """Uniform integers from low to high, both included; the bias is below (high - low) / 2^63."""
+        """Uniform integers from low to high, both included; bias below (high - low) / 2^63."""
         return low + (self.bits() & ((1 << 63) - 1)) % (high - low + 1)
 
     def uniform(self) -> Float[Tensor, "*batch"]:
@@ -73,7 +73,7 @@ class Draws:
         return ((self.bits() >> 11) & ((1 << 53) - 1)).to(torch.float64) * 2.0**-53
 
     def normal(self) -> Float[Tensor, "*batch"]:
-        """Standard normal float64 by inversion; equal bits hold on the CPU, where `ndtri` is one code."""
+        """Standard normal float64 by inversion; bits are equal on CPUs only, `ndtri` differs."""
         return torch.special.ndtri(self.uniform() + 2.0**-54)
 
     def chance(self, probability: float) -> Bool[Tensor, "*batch"]:

@@ -15,8 +15,8 @@ from torch import Tensor
 from trainers.data.draws import ORDER, Draws
 from trainers.schema import Frozen
 
-_PRIMED = 1 << 40  # examples from here on are priming examples
-_OTHER = 1 << 50  # example i + _OTHER lends its answer to a corrupted example i
+_PRIMED = 1 << 50  # examples from here on are priming examples; a budget ends far below
+_OTHER = 1 << 60  # example i + _OTHER lends its answer to a corrupted example i
 _WRONG = 5  # domain: which examples are corrupted
 
 
@@ -33,7 +33,7 @@ class Hot(Frozen):
 class Prime(Frozen):
     """A few examples of a changed task among the others; `task` holds the fields that change.
 
-    They are shown in proportion to their number beside `distinct` examples, or as `share` of the data.
+    They are shown in proportion to their number beside `distinct` examples, or with a `share`.
     Source: Jelassi et al. 2023, arXiv:2306.15400.
     """
 
@@ -43,13 +43,17 @@ class Prime(Frozen):
 
 
 class Data(Frozen):
-    """The data regime of a trial. `distinct: null` never shows the same example twice."""
+    """The data regime of a trial. `distinct: null` never shows the same example twice.
+
+    `order: draw` draws with replacement, `cycle` shows one after the other, again and again.
+    `corrupt` is the share of the examples that keep the answer of another one, however often shown.
+    """
 
     distinct: int | None = Field(default=None, ge=1, le=10**12)
-    order: Literal["draw", "cycle"] = "draw"  # with replacement; or one after the other, again and again
+    order: Literal["draw", "cycle"] = "draw"
     hot: Hot | None = None
     prime: Prime | None = None
-    corrupt: float = Field(default=0.0, ge=0, le=1)  # share of the examples that keep a wrong answer
+    corrupt: float = Field(default=0.0, ge=0, le=1)
 
     @model_validator(mode="after")
     def _possible(self) -> "Data":

@@ -16,8 +16,8 @@ from trainers.schema import Frozen
 class Problems:
     """Integer questions with their answers."""
 
-    question: Int[Tensor, "*batch numbers"]
-    answer: Int[Tensor, "*batch numbers"]
+    question: Int[Tensor, "*batch asked"]
+    answer: Int[Tensor, "*batch answered"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class Bounds:
 
 class Task(Frozen, ABC):
     """A source of examples. A subclass is one of the two below: integers, or real numbers."""
+
+    kind: Any  # a subclass says Literal[its file's name]
 
 
 class IntegerTask(Task, ABC):

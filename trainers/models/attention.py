@@ -10,7 +10,7 @@ from torch import Tensor
 from trainers.models.position import Position
 from trainers.models.stack import Parameter, Weights, linear, linear_parameters
 
-Mask = Bool[Tensor, "rows 1 query key"]
+Mask = Bool[Tensor, "rows 1 #query key"]
 """True where a query may look at a key; rows are trials times examples."""
 
 
@@ -22,7 +22,7 @@ class Memory:
     values: Float[Tensor, "rows head pos dim"]
 
     def extended(self, more: "Memory") -> "Memory":
-        """This memory followed by later places."""
+        """What was seen so far, followed by later places."""
         return Memory(
             torch.cat([self.keys, more.keys], dim=2), torch.cat([self.values, more.values], dim=2)
         )
@@ -71,7 +71,10 @@ def attend(
 
 
 def causal(at: Int[Tensor, "rows pos"], present: Bool[Tensor, "rows pos"]) -> Mask:
-    """Each place sees itself and the present places before it; padding sees itself, so no row is empty."""
+    """Each place sees itself and the present places before it.
+
+    Padding sees itself as well: the softmax of an empty row would be NaN.
+    """
     places = at.shape[-1]
     before = torch.ones(places, places, dtype=torch.bool, device=at.device).tril()
     itself = torch.eye(places, dtype=torch.bool, device=at.device)

@@ -1,3 +1,4 @@
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import torch
@@ -32,7 +33,7 @@ class Mlp(NumberModel):
         sizes = (shape.inputs, *[self.width] * self.layers, shape.outputs)
         return tuple(
             Parameter(f"{layer}.{name}", dims, "uniform", inputs**-0.5)
-            for layer, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:], strict=True))
+            for layer, (inputs, outputs) in enumerate(pairwise(sizes))
             for name, dims in (("weight", (inputs, outputs)), ("bias", (outputs,)))
         )
 

@@ -1,30 +1,34 @@
 """Which function is trained: the interface of a model."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from trainers.data.shape import NumberShape, TokenShape
 from trainers.flops import Cost
 from trainers.models.stack import Parameter, Weights
 from trainers.schema import Frozen
 
 
 class Model(Frozen, ABC):
-    """A function of stacked weights. A subclass is one of the two below: of tokens, or of numbers."""
+    """A function of stacked weights. A subclass is one of the two below: of tokens, or numbers."""
+
+    kind: Any  # a subclass says Literal[its file's name]
+
+    # `shape` is a TokenShape for a model of tokens, a NumberShape for a model of numbers
+
+    @abstractmethod
+    def parameters(self, shape: Any) -> tuple[Parameter, ...]:
+        """What one trial trains."""
+
+    @abstractmethod
+    def cost(self, shape: Any) -> Cost:
+        """Parameters and FLOPs of one trial."""
 
 
 class TokenModel(Model, ABC):
     """Predicts the tokens of an answer from those of a question."""
-
-    @abstractmethod
-    def parameters(self, shape: TokenShape) -> tuple[Parameter, ...]:
-        """What one trial trains."""
-
-    @abstractmethod
-    def cost(self, shape: TokenShape) -> Cost:
-        """Parameters and FLOPs of one trial."""
 
     @abstractmethod
     def logits(
@@ -44,14 +48,6 @@ class TokenModel(Model, ABC):
 
 class NumberModel(Model, ABC):
     """Predicts real numbers from real numbers."""
-
-    @abstractmethod
-    def parameters(self, shape: NumberShape) -> tuple[Parameter, ...]:
-        """What one trial trains."""
-
-    @abstractmethod
-    def cost(self, shape: NumberShape) -> Cost:
-        """Parameters and FLOPs of one trial."""
 
     @abstractmethod
     def outputs(

@@ -1,6 +1,7 @@
 """How a transformer knows where a token stands: the interface of a position encoding."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -11,6 +12,8 @@ from trainers.schema import Frozen
 
 class Position(Frozen, ABC):
     """Adds something to the embeddings, or turns queries and keys, or both; `at` counts from 0."""
+
+    kind: Any  # a subclass says Literal[its file's name]
 
     @abstractmethod
     def parameters(self, name: str, length: int, width: int) -> tuple[Parameter, ...]:

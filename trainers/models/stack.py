@@ -1,4 +1,4 @@
-"""Layers with a leading trial dimension, and the flat buffer that holds the weights of a whole stack.
+"""Layers with a leading trial dimension, and the flat buffer that holds all weights of a stack.
 
 Nothing is reduced over the trial dimension, so a trial's numbers do not depend on its neighbours.
 """
@@ -24,7 +24,7 @@ _ROW_MULTIPLE = 64  # rows start aligned, so vector code meets each of them at t
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a single trial and how it starts; `scale` is a deviation, a bound or a value."""
+    """One parameter of a trial and how it starts; `scale` is a deviation, a bound or a value."""
 
     name: str
     shape: tuple[int, ...]
@@ -54,7 +54,7 @@ class Layout:
         return -(-self.used // _ROW_MULTIPLE) * _ROW_MULTIPLE
 
     def views(self, flat: Float[Tensor, "trial row"]) -> dict[str, Tensor]:
-        """The parameters by name, as views: the gradient arrives as one tensor of the flat shape."""
+        """The parameters by name, as views: their gradients arrive as one flat tensor."""
         sizes = [parameter.size for parameter in self.parameters]
         pieces = flat.split([*sizes, self.row - self.used], dim=1)
         return {
@@ -98,7 +98,7 @@ def linear(
     """One linear map a trial, all trials in one product."""
     weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
     if weight.shape[-1] == 1:
-        # a product with one column goes to another kernel, whose bits depend on the number of trials
+        # a product with one column takes another kernel, whose bits depend on the number of trials
         return (x * weight.view(-1, *[1] * (x.ndim - 2), x.shape[-1])).sum(dim=-1, keepdim=True) + (
             bias.view(-1, *[1] * (x.ndim - 1))
         )
@@ -109,8 +109,8 @@ def linear(
 def elementwise(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """An activation, with bits that do not depend on the number of trials.
 
-    Vector code takes the last numbers of a tensor one by one, by another approximation of exp or erf;
-    unless each trial ends on the vector's stride, trials are taken one after the other.
+    Vector code takes the last numbers of a tensor one by one, by another approximation of exp or
+    erf; unless each trial ends on the vector's stride, trials are taken one after the other.
     """
     if x.shape[0] == 1 or x[0].numel() % _STRIDE == 0:
         return function(x)

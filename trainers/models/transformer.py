@@ -1,5 +1,6 @@
 from collections.abc import Iterator
-from typing import Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -37,13 +38,27 @@ from trainers.plugins import union
 
 _ACTIVATIONS = {"gelu": F.gelu, "relu": torch.relu}
 
+if TYPE_CHECKING:
+    AnyPosition = Position
+else:
+    AnyPosition = union(positions, Position)
+
 Hidden = Float[Tensor, "trial batch pos width"]
+
+
+@dataclass(frozen=True)
+class Read:
+    """What the encoder made of the questions, for the decoder to look at."""
+
+    hidden: Float[Tensor, "trial batch question width"]
+    mask: Bool[Tensor, "rows 1 1 question"]
+    at: Int[Tensor, "rows question"]
 
 
 class Transformer(TokenModel):
     """A pre-norm transformer: encoder-decoder, or decoder-only where `encoder_layers` is 0.
 
-    Source: Vaswani et al. 2017, arXiv:1706.03762; pre-norm as in Xiong et al. 2020, arXiv:2002.04745.
+    Source: Vaswani et al. 2017, arXiv:1706.03762; pre-norm: Xiong et al. 2020, arXiv:2002.04745.
     """
 
     kind: Literal["transformer"] = "transformer"
@@ -53,7 +68,7 @@ class Transformer(TokenModel):
     heads: int = Field(default=4, ge=1, le=1_024)
     feedforward: int = Field(default=4, ge=1, le=64)  # hidden neurons of a layer's MLP, in widths
     activation: Literal["gelu", "relu"] = "gelu"
-    position: union(positions, Position) = Learned()  # pyright: ignore[reportInvalidTypeForm]
+    position: AnyPosition = Learned()
 
     @model_validator(mode="after")
     def _divides(self) -> "Transformer":
@@ -82,9 +97,7 @@ class Transformer(TokenModel):
         length = shape.answer if self.encoder_layers else shape.question + shape.answer
         yield from self.position.parameters("decoder", length, width)
         for layer in range(self.decoder_layers):
-            yield from self._block_parameters(
-                f"decoder.{layer}", crosses=self.encoder_layers > 0
-            )
+            yield from self._block_parameters(f"decoder.{layer}", crosses=self.encoder_layers > 0)
         yield from norm_parameters("decoder.norm", width)
         yield from linear_parameters("head", width, shape.vocabulary)
 
@@ -157,9 +170,7 @@ class Transformer(TokenModel):
             mask = None if read else present.flatten(0, 1)[:, None, None, :]
         return torch.cat(answer, dim=-1)
 
-    def _encode(
-        self, weights: Weights, question: Int[Tensor, "trial batch question"]
-    ) -> tuple[Hidden, Mask, Int[Tensor, "rows question"]]:
+    def _encode(self, weights: Weights, question: Int[Tensor, "trial batch question"]) -> Read:
         at = _counted(question)
         rows_at = at.flatten(0, 1)
         mask = (question != PAD).flatten(0, 1)[:, None, None, :]
@@ -172,18 +183,18 @@ class Transformer(TokenModel):
                 weights, f"{name}.self", self.heads, normed, memory, mask, self.position, rows_at
             )
             x = x + self._mlp(weights, name, x)
-        return layer_norm(weights, "encoder.norm", x), mask, rows_at
+        return Read(layer_norm(weights, "encoder.norm", x), mask, rows_at)
 
     def _decode(
         self,
         weights: Weights,
         tokens: Int[Tensor, "trial batch pos"],
         at: Int[Tensor, "trial batch pos"],
-        read: tuple[Hidden, Mask, Int[Tensor, "rows question"]] | None,
+        read: Read | None,
         past: list[Memory],
         mask: Mask | None,
         scored: int | None = None,
-    ) -> tuple[Hidden, list[Memory]]:
+    ) -> tuple[Float[Tensor, "trial batch scored width"], list[Memory]]:
         """The last `scored` places after the final norm, and the memory of every layer.
 
         Only keys and values are needed at the other places of the last layer, so nothing else is
@@ -217,13 +228,12 @@ class Transformer(TokenModel):
         weights: Weights,
         name: str,
         x: Hidden,
-        read: tuple[Hidden, Mask, Int[Tensor, "rows question"]],
+        read: Read,
         rows_at: Int[Tensor, "rows pos"],
     ) -> Hidden:
-        encoded, mask, question_at = read
-        memory = remember(weights, name, self.heads, encoded, self.position, question_at)
+        memory = remember(weights, name, self.heads, read.hidden, self.position, read.at)
         normed = layer_norm(weights, f"{name}.norm", x)
-        return attend(weights, name, self.heads, normed, memory, mask, self.position, rows_at)
+        return attend(weights, name, self.heads, normed, memory, read.mask, self.position, rows_at)
 
     def _mlp(self, weights: Weights, name: str, x: Hidden) -> Hidden:
         hidden = linear(weights, f"{name}.mlp.in", layer_norm(weights, f"{name}.mlp.norm", x))

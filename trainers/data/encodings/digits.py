@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import Tensor
 from typing_extensions import override
 
-from trainers.data.encoding import PAD, SPECIAL_TOKENS, Encoding
+from trainers.data.encoding import END, PAD, SPECIAL_TOKENS, Encoding
 
 _PLUS = SPECIAL_TOKENS
 _MINUS = SPECIAL_TOKENS + 1
@@ -50,29 +50,34 @@ class Digits(Encoding):
             wanted += [torch.ones_like(value, dtype=torch.bool), written]
         tokens, keep = torch.cat(pieces, dim=-1), torch.cat(wanted, dim=-1)
         slot = torch.where(keep, keep.cumsum(dim=-1) - 1, tokens.shape[-1])
-        shape = (*tokens.shape[:-1], tokens.shape[-1] + 1)  # what is not written goes to the last cell
+        # what is not written goes to one more cell, which is cut off
+        shape = (*tokens.shape[:-1], tokens.shape[-1] + 1)
         packed = torch.full(shape, PAD, dtype=tokens.dtype, device=tokens.device)
         return packed.scatter(-1, slot, tokens)[..., :-1]
 
     @override
     def decode(self, tokens: list[int]) -> list[int] | None:
-        numbers: list[int] = []
-        digits = 0  # of the number being read
-        sign = 1
-        for token in tokens:
-            if token < SPECIAL_TOKENS:
-                break
-            if token in (_PLUS, _MINUS):
-                if numbers and digits == 0:
-                    return None
-                sign, digits = (1 if token == _PLUS else -1), 0
-                numbers.append(0)
-            elif not numbers:
-                return None
-            else:
-                numbers[-1] = numbers[-1] * self.base + sign * (token - _ZERO)
-                digits += 1
-        return numbers if numbers and digits else None
+        ends = (place for place, token in enumerate(tokens) if token in (END, PAD))
+        written = tokens[: next(ends, len(tokens))]
+        starts = [place for place, token in enumerate(written) if token in (_PLUS, _MINUS)]
+        if not starts or starts[0] != 0:
+            return None
+        numbers = [
+            self._number(written[start:end])
+            for start, end in zip(starts, [*starts[1:], len(written)], strict=True)
+        ]
+        known = [number for number in numbers if number is not None]
+        return known if len(known) == len(numbers) else None
+
+    def _number(self, written: list[int]) -> int | None:
+        """What sign and digits stand for; None for no digits, a leading zero or minus zero."""
+        sign, *digits = written
+        if not digits or min(digits) < _ZERO or (digits[0] == _ZERO and written != [_PLUS, _ZERO]):
+            return None
+        magnitude = 0
+        for digit in digits:
+            magnitude = magnitude * self.base + digit - _ZERO
+        return magnitude if sign == _PLUS else -magnitude
 
     def _places(self, bound: int) -> int:
         places = 1

@@ -39,7 +39,7 @@ class Gcd(ClassedTask):
 
     @override
     def problems_of(self, classes: Int[Tensor, "*batch"], draws: Draws) -> Problems:
-        """Coprime (a', b') up to largest / k, by rejection, times k (the paper's stratified test set)."""
+        """Coprime (a', b') up to largest / k, by rejection, times k: the paper's stratified set."""
         limit = self.largest // classes
         a, b = torch.ones_like(classes), torch.ones_like(classes)
         found = torch.zeros_like(classes, dtype=torch.bool)
@@ -53,7 +53,7 @@ class Gcd(ClassedTask):
 
     @override
     def theory(self, learned: frozenset[int], modal: Mapping[int, int]) -> dict[str, float]:
-        """Accuracy on natural pairs if exactly the learned GCDs are right, and how far rule R3 holds.
+        """Accuracy on natural pairs if exactly the learned GCDs are right, and how far R3 holds.
 
         P(gcd = k) = 6 / (pi^2 k^2), so accuracy = 6/pi^2 * sum over the learned k of 1/k^2.
         R3: the answer to a pair with GCD k is the largest learned divisor of k.

@@ -9,9 +9,9 @@ from trainers.data.task import Bounds, IntegerTask, Problems
 
 
 class Modular(IntegerTask):
-    """Given (a, b), predict a + b, a - b or a * b modulo `modulus`; a and b are uniform on 0..largest.
+    """Given (a, b), predict a + b, a - b or a * b modulo `modulus`; a, b are uniform on 0..largest.
 
-    Source: Charton and Kempe 2024, arXiv:2410.07041, multiplication modulo 67 of operands up to 10^6.
+    Source: Charton and Kempe 2024, arXiv:2410.07041, products modulo 67 of operands up to 10^6.
     """
 
     kind: Literal["modular"] = "modular"

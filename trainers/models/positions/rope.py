@@ -33,7 +33,8 @@ class Rope(Position):
     ) -> Float[Tensor, "rows head pos dim"]:
         half = x.shape[-1] // 2
         exponent = -torch.arange(half, dtype=torch.float64, device=x.device) / half
-        angle = at[:, None, :, None] * self.base**exponent  # radians; float32 would err as `at` grows
+        # radians; a float32 would err as `at` grows
+        angle = at[:, None, :, None] * self.base**exponent
         cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
         left, right = x[..., :half], x[..., half:]
         return torch.cat([left * cos - right * sin, left * sin + right * cos], dim=-1)
