@@ -154,7 +154,7 @@ class TrialConfig(Frozen):
 
     def key(self) -> str:
         """The name of the trial: 20 hexadecimal digits of the hash of what decides its result."""
-        text = json.dumps([NUMERICS, _deciding(self)], sort_keys=True, allow_nan=False)
+        text = json.dumps([NUMERICS, self._deciding()], sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     def stacks_with(self) -> str:
@@ -165,7 +165,13 @@ class TrialConfig(Frozen):
             "optimizer": self.optimizer.kind,
             "budget": None,
         }
-        return json.dumps(_deciding(self.model_copy(update=own)), sort_keys=True)
+        return json.dumps(self.model_copy(update=own)._deciding(), sort_keys=True)
+
+    def _deciding(self) -> dict[str, Any]:
+        deciding = _deciding(self)
+        if self.data.prime is not None:  # how the priming task is spelled decides nothing
+            deciding["data"]["prime"]["task"] = _deciding(self.tasks()[1])
+        return deciding
 
 
 def trial_config(fields: Mapping[str, Any]) -> TrialConfig:
@@ -176,7 +182,11 @@ def trial_config(fields: Mapping[str, Any]) -> TrialConfig:
 
     """
     try:
-        return TrialConfig.model_validate_json(json.dumps(fields))
+        text = json.dumps(fields)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"expected texts, numbers, lists and mappings: {error}") from error
+    try:
+        return TrialConfig.model_validate_json(text)
     except ValidationError as error:
         place, words = first_problem(error, fields)
         raise InputError(f"{spelled(place)}: {words}" if place else words) from error

@@ -1,5 +1,6 @@
 """train(trials): the training loop of a pack, as a stream of events."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -172,7 +173,7 @@ class Pack:
         for row in rows:
             test = tests[row]
             loss = sums[row] / self.loss_steps[row]
-            if loss != loss or abs(loss) == float("inf") or test["test_loss"] != test["test_loss"]:
+            if not (math.isfinite(loss) and math.isfinite(test["test_loss"])):
                 self.broke[row] = self.done[row]
             yield Reported(self.keys[row], Point(self.done[row], {"loss": loss, **test}))
             self.loss_sum[row] = 0.0

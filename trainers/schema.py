@@ -72,6 +72,7 @@ def spelled(place: tuple[str | int, ...]) -> str:
             if isinstance(part, int):
                 yield f"[{part}]"
             else:
-                yield part if number == 0 else f".{part}"
+                name = part if part.isprintable() else repr(part)
+                yield name if number == 0 else f".{name}"
 
     return "".join(parts())
