@@ -94,19 +94,21 @@ def saved_view(sweep: Sweep, records: Sequence[Mapping[str, Any]]) -> str:
         "runsHiddenMode": "SHOW_ALL",
         "groupBy": None,
         "hideEmptyCharts": True,
-        "compareRunSections": [_section("answer", "The answer"), _section("curves", "Curves")],
-        "compareRunCharts": [*_answer_charts(metric, fields, shown), *_curve_charts(metric)],
+        "compareRunSections": [
+            _section("axes", f"{metric} over the axes", columns=2),
+            _section("curves", "Curves", columns=3),
+        ],
+        "compareRunCharts": [*_charts_of_axes(metric, fields), *_curve_charts(metric)],
         "isAccordionReordered": True,
     }
-    return json.dumps({"name": sweep.name, "createdAt": 0, "state": state}, separators=(",", ":"))
+    text = json.dumps(state, separators=(",", ":"))  # a text inside a text, as the page wants it
+    return json.dumps({"name": sweep.name, "createdAt": 0, "state": text})
 
 
-def _answer_charts(
-    metric: str, fields: Sequence[str], shown: Sequence[str]
-) -> list[dict[str, Any]]:
+def _charts_of_axes(metric: str, fields: Sequence[str]) -> list[dict[str, Any]]:
     scatter = [
         {
-            **_chart(f"scatter-{field}", "SCATTER", "answer", f"{metric} against {field}"),
+            **_chart(f"scatter-{field}", "SCATTER", "axes", f"{metric} against {field}"),
             "xaxis": {"key": field, "type": "PARAM"},
             "yaxis": {"key": metric, "type": "METRIC", "dataAccessKey": metric},
             "runsCountToCompare": 1000,
@@ -114,9 +116,9 @@ def _answer_charts(
         for field in fields[:2]
     ]
     parallel = {
-        **_chart("parallel", "PARALLEL", "answer", "All axes"),
+        **_chart("parallel", "PARALLEL", "axes", "All axes"),
         "selectedParams": list(fields),
-        "selectedMetrics": list(shown[:2]),
+        "selectedMetrics": [metric],
         "showAllRuns": True,
         "runsCountToCompare": 1000,
     }
@@ -157,11 +159,12 @@ def _chart(uuid: str, kind: str, section: str, name: str) -> dict[str, Any]:
     }
 
 
-def _section(uuid: str, name: str) -> dict[str, Any]:
+def _section(uuid: str, name: str, columns: int) -> dict[str, Any]:
     return {
         "uuid": uuid,
         "name": name,
         "display": True,
+        "columns": columns,
         "isReordered": True,
         "deleted": False,
         "isGenerated": False,

@@ -16,6 +16,7 @@ PLANNED = "trial.planned"  # "false": an earlier plan of the sweep had this tria
 OUTCOME = "outcome"
 REASON = "outcome.reason"
 NONFINITE = "nonfinite"
+NOTE = "mlflow.note.content"  # shown as the description of a run
 SWEEP = "sweep.resolved"
 SWEEP_NAME = "sweep.name"
 

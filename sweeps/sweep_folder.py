@@ -114,6 +114,12 @@ class SweepFolder:
         finally:
             os.close(handle)
 
+    def since_ms(self) -> int | None:
+        """Since when the sweep is run by whom `owner` names, in unix time; None when by nobody."""
+        if self.owner() is None:
+            return None
+        return (self.path / "lock").stat().st_mtime_ns // 1_000_000  # written when it was taken
+
     def request_stop(self) -> None:
         """Ask the workers of the sweep, on any node, to save what they have and end."""
         durable.make_folder(self.path)

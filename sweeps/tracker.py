@@ -36,7 +36,6 @@ STATUS = {
 PAUSED = "SCHEDULED"  # to be continued by the next launch
 PER_CALL = 1_000  # metrics; the tracker's own limit
 _PER_PAGE = 1_000
-_NOTE = "mlflow.note.content"
 _PARENT = "mlflow.parentRunId"
 _VIEW = f"mlflow.sharedViewState.{pages.VIEW_ID}"
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -95,7 +94,7 @@ def ensure_experiment(
 ) -> str:
     """The experiment of a sweep, made if need be, with its note and its saved view up to date."""
     tags = {
-        _NOTE: pages.experiment_note(sweep, records),
+        published.NOTE: pages.experiment_note(sweep, records),
         _VIEW: pages.saved_view(sweep, records),
         "mlflow.experimentKind": "custom_model_development",
     }
@@ -202,7 +201,7 @@ def log(
 
 def set_note(client: MlflowClient, run_id: str, rows: Sequence[Row], note: str) -> None:
     """The numbers and the text of the sweep's own run."""
-    log(client, run_id, rows, tags={_NOTE: note})
+    log(client, run_id, rows, tags={published.NOTE: note})
 
 
 def write_texts(client: MlflowClient, run_id: str, texts: Mapping[str, str]) -> None:

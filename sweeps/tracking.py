@@ -221,8 +221,10 @@ class Publisher:
         assert ending is not None  # the caller has seen it
         outcome, run_id = ending.outcome, connection.run_ids[key]
         infinite = published.nonfinite(update, ending)
+        why = f"{outcome.name} at step {outcome.step:,}: {outcome.reason}" if outcome.reason else ""
         texts = {
-            published.REASON: outcome.reason,
+            published.NOTE: why[: published.LONGEST_TAG],
+            published.REASON: outcome.reason[: published.LONGEST_TAG],
             published.NONFINITE: json.dumps(infinite) if infinite else "",
             published.DETAILS: json.dumps(outcome.details) if outcome.details else "",
             published.OUTCOME: outcome.name,

@@ -1,0 +1,157 @@
+"""The progress of a sweep as one live screen, or as plain lines where there is no terminal."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from sweeps.watch import Cell, Grid, Snapshot, Watch, snapshot
+
+__all__ = ["Screen", "Snapshot", "Watch", "show", "snapshot"]
+
+_LINE_EVERY_S = 10.0
+_STYLES = {
+    "finished": "green",
+    "running": "cyan",
+    "waiting": "dim",
+    "diverged": "yellow",
+    "stopped": "yellow",
+    "failed": "bold red",
+}
+
+
+def show(snap: Snapshot) -> RenderableType:
+    """A sweep on one screen: how far, how long, in which states, the best, and the axes."""
+    head = Table.grid(padding=(0, 2), expand=False)
+    bar = ProgressBar(total=1.0, completed=snap.share, width=32)
+    head.add_row(
+        Text(snap.sweep, style="bold"),
+        bar,
+        Text(f"{snap.ended} of {snap.total} trials"),
+        _times(snap),
+    )
+    parts: list[RenderableType] = [head, _states(snap)]
+    if snap.best:
+        parts.append(Text.assemble(("best so far  ", "dim"), snap.best))
+    if snap.grid is not None and any(cell.mean is not None for cell in snap.grid.cells.values()):
+        parts += [Text(), _table(snap.grid)]
+    # Reasons and notes are texts of other programs: never read as markup.
+    parts += [Text(f"failed  {failure}", style="red") for failure in snap.failures]
+    if snap.publishing:
+        parts.append(Text(snap.publishing, style="dim"))
+    return Group(*parts)
+
+
+def line(snap: Snapshot) -> str:
+    """The same in one line."""
+    states = ", ".join(f"{count} {name}" for name, count in _counts(snap).items() if count)
+    parts = [f"{snap.sweep}: {snap.ended} of {snap.total} ended", states, _times(snap).plain]
+    if snap.best:
+        parts.append(f"best {snap.best}")
+    return "; ".join(part for part in parts if part)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 40 s, 3 min 20 s, 2 h 05 min, 3 d 4 h."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+class Screen:
+    """Shows snapshots while a block runs: in place on a terminal, else a line every ten seconds."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        self._last: Snapshot | None = None
+        self._printed = ""
+        self._printed_at = float("-inf")
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+        elif self._last is not None:
+            self._print(self._last)
+
+    def update(self, snap: Snapshot) -> None:
+        """Show a newer snapshot."""
+        self._last = snap
+        if self._live is not None:
+            self._live.update(show(snap), refresh=True)
+        elif time.monotonic() - self._printed_at >= _LINE_EVERY_S:
+            self._print(snap)
+
+    def _print(self, snap: Snapshot) -> None:
+        text = line(snap)
+        if text != self._printed:
+            self._console.print(Text(text), soft_wrap=True)
+        self._printed, self._printed_at = text, time.monotonic()
+
+
+def _counts(snap: Snapshot) -> dict[str, int]:
+    return {name: getattr(snap, name) for name in _STYLES}
+
+
+def _states(snap: Snapshot) -> Text:
+    text = Text()
+    for name, count in _counts(snap).items():
+        if count:
+            text.append(f"{count} {name}", style=_STYLES[name])
+            text.append("   ")
+    if snap.reused:
+        text.append(f"{snap.reused} of them from before   ", style="dim")
+    if snap.examples_per_s is not None:
+        text.append(f"{snap.examples_per_s:,.0f} examples/s", style="dim")
+    return text
+
+
+def _times(snap: Snapshot) -> Text:
+    if snap.elapsed_s is None:
+        return Text("" if snap.ended == snap.total else "nobody runs it now")
+    left = (
+        "" if snap.left_s is None or snap.ended == snap.total else f", {duration(snap.left_s)} left"
+    )
+    return Text(f"{duration(snap.elapsed_s)}{left}")
+
+
+def _table(grid: Grid) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(grid.row_field, style="bold")
+    for column in grid.columns:
+        title = f"{grid.column_field}={column}" if grid.column_field else grid.metric
+        table.add_column(title, justify="right")
+    for row in grid.rows:
+        cells = [grid.cells.get((row, column)) for column in grid.columns]
+        table.add_row(row, *(_written(cell) for cell in cells))
+    if grid.column_field:
+        table.title = Text(f"mean {grid.metric} so far", style="dim")
+        table.title_justify = "left"
+    return table
+
+
+def _written(cell: Cell | None) -> Text:
+    """A value that is still moving is dim."""
+    if cell is None or cell.mean is None:
+        return Text("-", style="dim")
+    return Text(f"{cell.mean:.4g}", style="" if cell.ended == cell.total else "dim")
