@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from analysis.fit import Fit
-from analysis.runs import Runs, matches, rows_of
+from analysis.runs import Runs, is_number, matches, rows_of
 from analysis.summary import INTERVAL, between, conditions, number, summary
 from sweeps.spec import Claim, CoefficientClaim, MetricClaim
 
@@ -58,7 +58,7 @@ def verdict(claim: Claim, runs: Runs, fits: Sequence[Fitted]) -> Verdict:
 
 def _metric(claim: MetricClaim, runs: Runs) -> Verdict:
     chosen = runs.matching(claim.where)
-    rows = [row for row in rows_of(chosen.table) if _is_number(row.get(claim.metric))]
+    rows = [row for row in rows_of(chosen.table) if is_number(row.get(claim.metric))]
     ours = summary(_numbers([row[claim.metric] for row in rows]))
     which = conditions(list(claim.where.items())) or "this sweep"
 
@@ -176,7 +176,7 @@ def _unmet(field: str, least: float, rows: Sequence[dict[str, Any]]) -> str:
     A budget in steps leaves `budget.examples` empty; the metric `examples` then has the count.
     """
     last = field.rpartition(".")[2]
-    values = [row[field] if _is_number(row.get(field)) else row.get(last) for row in rows]
+    values = [row[field] if is_number(row.get(field)) else row.get(last) for row in rows]
     numbers = _numbers(values)
     if len(numbers) < len(values):
         return f"the published figure needs {field} of at least {number(least)}; it is not known"
@@ -217,8 +217,4 @@ def _trials(count: int) -> str:
 
 
 def _numbers(values: Sequence[Any]) -> list[float]:
-    return [float(value) for value in values if _is_number(value)]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+    return [float(value) for value in values if is_number(value)]

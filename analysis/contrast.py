@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.runs import Runs, matches, rows_of, same
+from analysis.runs import Runs, is_number, matches, rows_of, same
 from analysis.summary import Summary, summary
 from sweeps.spec import ContrastSpec, Sweep
 
@@ -76,8 +76,7 @@ def contrast(sweep: Sweep, spec: ContrastSpec, runs: Runs) -> Contrast:
 
 
 def _has(row: Mapping[str, Any], spec: ContrastSpec) -> bool:
-    value = row.get(spec.metric)
-    return spec.field in row and isinstance(value, float) and value == value
+    return spec.field in row and is_number(row.get(spec.metric))
 
 
 def _groups(

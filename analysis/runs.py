@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -69,11 +69,16 @@ class Runs:
         return Runs(self.table.drop(index=[one.key for one in bad]), self.omitted + bad)
 
 
-def is_positive(value: Any) -> bool:
-    """Whether a value is a positive finite number (and not a truth value)."""
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value is a finite number (and not a truth value)."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         return False
-    return bool(math.isfinite(value) and value > 0)
+    return bool(math.isfinite(value))
+
+
+def is_positive(value: Any) -> TypeGuard[float]:
+    """Whether a value is a positive finite number (and not a truth value)."""
+    return is_number(value) and value > 0
 
 
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from analysis.fit import RESAMPLES, Fit, fit
 from analysis.holdout import Backtest, backtests
 from analysis.identify import Finding
 from analysis.law import find_law
-from analysis.runs import Omitted, Runs, is_positive, matches, rows_of
+from analysis.runs import Omitted, Runs, is_number, is_positive, matches, rows_of
 from analysis.summary import Summary, conditions, summary, written
 from sweeps.spec import FitSpec, Sweep, TableSpec
 from trainers.schema import InputError
@@ -144,9 +144,7 @@ def _table(sweep: Sweep, spec: TableSpec, runs: Runs) -> Table:
 
 def _summary(trials: Sequence[Mapping[str, Any]], metric: str) -> Summary | None:
     values = [trial.get(metric) for trial in trials]
-    return summary(
-        [float(value) for value in values if isinstance(value, float) and value == value]
-    )
+    return summary([float(value) for value in values if is_number(value)])
 
 
 def _by_most(trials: Sequence[Mapping[str, Any]], detail: str) -> tuple[Any, ...]:
@@ -223,7 +221,7 @@ def _best(sweep: Sweep, runs: Runs) -> Best | None:
     scored = [
         (sign * row[metric], str(key), row)
         for key, row in zip(runs.table.index, rows_of(runs.table), strict=True)
-        if isinstance(row.get(metric), float) and row[metric] == row[metric]
+        if is_number(row.get(metric))
     ]
     if not scored:
         return None

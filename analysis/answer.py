@@ -1,0 +1,109 @@
+"""The answer of a study in words: what was asked, what came out, and how sure it is."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from analysis.contrast import Contrast
+from analysis.study import Study, SweepFit, Table, described
+from analysis.summary import between, conditions, number, written
+
+
+def answer(found: Study) -> tuple[str, ...]:
+    """Sentences that stand on their own, in the order in which a reader needs them."""
+    return (
+        _trials(found),
+        *_claims(found),
+        *(sentence for table in found.tables for sentence in _table(table)),
+        *(sentence for one in found.contrasts for sentence in _contrast(one)),
+        *(_fit(one) for one in found.fits),
+    )
+
+
+def _trials(found: Study) -> str:
+    outcomes = Counter(one.outcome for one in found.omitted if one.outcome != "finished")
+    total = found.finished + sum(outcomes.values())
+    said = f"{found.finished} of {total} trials finished"
+    rest = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+    return f"{said}; {rest}, listed below with their reasons." if rest else f"{said}."
+
+
+def _claims(found: Study) -> Iterator[str]:
+    if not found.verdicts:
+        return
+    counts = Counter(one.verdict for one in found.verdicts)
+    parts = [
+        f"{counts[verdict]} {words}"
+        for verdict, words in (
+            ("reproduced", "reproduced"),
+            ("not reproduced", "not reproduced"),
+            ("not comparable", "not comparable at this size or with these data"),
+        )
+        if counts[verdict]
+    ]
+    yield f"Of {_count(len(found.verdicts), 'published claim')}: {', '.join(parts)}."
+    for one in found.verdicts:
+        if one.verdict == "not reproduced":
+            yield f"Not reproduced: {one.say} ({one.reason})."
+    unsure = sum(not one.sure and one.verdict != "not comparable" for one in found.verdicts)
+    if unsure:
+        yield f"{_count(unsure, 'of these verdicts', 'of these verdicts')} could change with more "\
+            "replicates, because an interval crosses a threshold."  # fmt: skip
+
+
+def _table(table: Table) -> Iterator[str]:
+    rows = [(row.metrics[0].mean, row) for row in table.rows if row.metrics[0] is not None]
+    if not rows:
+        yield f"{table.spec.title}: no finished trial has {table.spec.metrics[0]}."
+        return
+    if len(rows) == 1:
+        return
+    low, lowest = min(rows, key=lambda one: one[0])
+    high, highest = max(rows, key=lambda one: one[0])
+    yield (
+        f"{table.spec.title}: {table.spec.metrics[0]} goes from {number(low)} "
+        f"({conditions(lowest.group)}) to {number(high)} ({conditions(highest.group)})."
+    )
+    gaps = [abs(mean - row.beside.mean) for mean, row in rows if row.beside is not None]
+    if gaps and table.spec.beside is not None:
+        yield f"It lies within {number(max(gaps))} of {table.spec.beside} in every row."
+
+
+def _contrast(one: Contrast) -> Iterator[str]:
+    known = [row.difference for row in one.rows if row.difference is not None]
+    if not known:
+        yield f"{one.spec.title}: there are no pairs of trials to compare."
+        return
+    up = sum(each.low is not None and each.low > 0 for each in known)
+    down = sum(each.high is not None and each.high < 0 for each in known)
+    ends = sorted(each.mean for each in known)
+    yield (
+        f"{one.spec.title}: against {one.spec.field} {written(one.spec.base)}, {one.spec.metric} "
+        f"changes by {signed(ends[0])} to {signed(ends[-1])} over {_count(len(known), 'row')}; "
+        f"the interval lies above zero in {up}, below zero in {down}."
+    )
+
+
+def _fit(one: SweepFit) -> str:
+    where = f"{one.name} ({described(one.group)})"
+    if one.fit is None:
+        return f"No law was fitted for {where}: {one.refused}."
+    found = ", ".join(
+        f"{each.name} = {number(each.value)}"
+        + ("" if each.low is None else f" (95 % interval {between(each.low, each.high)})")
+        for each in (one.fit.coefficient(exponent.name) for exponent in one.fit.law.exponents)
+    )
+    status = "" if one.fit.status == "converged" else f", but the fit is {one.fit.status}"
+    tested = next((test for test in one.backtests if test.error is not None), None)
+    held = ""
+    if tested is not None and tested.error is not None:
+        held = f"; without its largest scale the law predicts it {tested.error:.1%} off"
+    return f"{one.fit.law.formula} for {where}: {found}{status}{held}."
+
+
+def signed(value: float) -> str:
+    """A difference with its sign."""
+    return f"+{number(value)}" if value > 0 else number(value).replace("-", "−")
+
+
+def _count(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"

@@ -1,0 +1,303 @@
+"""The `lawsweep` command: fits, comparisons and reports here, sweeps from `sweeps.cli`.
+
+Only here are imports inside functions, so that a command waits for what it needs and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.exceptions import Abort, TyperException
+
+from sweeps.cli import app as sweep_commands
+from trainers.schema import InputError
+
+if TYPE_CHECKING:
+    from analysis.law import Law
+    from analysis.runs import Runs
+    from analysis.study import Study
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(sweep_commands)
+
+TableArgument = Annotated[Path, typer.Argument(metavar="TABLE.csv", help="One row for each run.")]
+MapOption = Annotated[
+    list[str],
+    typer.Option("--map", metavar="NAME=COL ...", help="The column behind each input and `loss`."),
+]
+WhereOption = Annotated[
+    str, typer.Option("--where", metavar="EXPR", help="`column op value [and ...]`; rows to keep.")
+]
+DeltaOption = Annotated[float, typer.Option(help="Huber delta, in natural-log units of the loss.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+_PAIR = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.+")
+
+
+@app.command()
+def report(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A sweep that was launched.")],
+    storage: Annotated[Path, typer.Option(help="Folder of the ledger.")] = Path("lawsweep-data"),
+    tracking: Annotated[
+        str | None, typer.Option(help="MLflow URI [default: SQLite inside the storage folder].")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write [default: beside the sweep's ledger].")
+    ] = None,
+) -> None:
+    """Write the report of a sweep: claims, tables, laws and figures in one HTML file."""
+    if tracking is None and not (storage / "mlflow.db").is_file():
+        raise InputError(
+            f"--storage {storage}: expected a folder with a published sweep, there is no mlflow.db"
+        )
+    if out is not None and out.exists() and not out.is_dir():
+        raise InputError(f"--out {out}: expected a folder, got a file")
+    from rich.console import Console
+
+    from analysis.report import write_report
+    from analysis.study import study
+    from analysis.tracked import load_runs
+    from sweeps.tracking import attach_report, default_uri
+
+    uri = tracking or default_uri(storage)
+    sweep, runs = load_runs(uri, name)
+    found = study(sweep, runs)
+    folder = out or storage / "sweeps" / sweep.name / "report"
+    page = write_report(found, folder)
+    attach_report(uri, name, folder)
+    console = Console()
+    _show_claims(found, console)
+    console.print(f"{page.resolve()}", soft_wrap=True, markup=False, highlight=False)
+
+
+@app.command()
+def fit(
+    table: TableArgument,
+    law: Annotated[str, typer.Option(help="Its name; `lawsweep laws` lists them.")],
+    mapping: MapOption = [],  # noqa: B006 - typer copies it
+    delta: DeltaOption = 1e-3,
+    where: WhereOption = "",
+    bootstrap: Annotated[int, typer.Option(help="Resamples; 0 for no intervals.")] = 1_000,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="COL", help="Draw whole clusters of this column.")
+    ] = None,
+    hold_out: Annotated[
+        str | None, typer.Option(metavar="largest:K", help="Also predict the K largest scales.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the resamples.")] = 42,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit one law to a table of runs."""
+    from analysis.fit import as_document
+    from analysis.fit import fit as fitted
+    from analysis.holdout import hold_out as leave_out
+    from analysis.law import find_law
+
+    chosen = find_law(law)
+    largest = _largest(hold_out)
+    runs = _read(table, [chosen], mapping, where, () if cluster is None else (cluster,))
+    inputs = {name: name for name in chosen.input_names}
+    found = fitted(
+        chosen, runs, inputs, "loss", delta=delta, bootstrap=bootstrap, seed=seed, cluster=cluster
+    )
+    document = as_document(found)
+    if largest is not None:
+        test = leave_out(chosen, runs, inputs, "loss", largest=largest, delta=delta)
+        document["hold_out"] = {
+            "largest": test.largest,
+            "fitted": test.fitted,
+            "error": test.error,
+            "reach": test.reach,
+            "refused": test.refused,
+            "points": [
+                {
+                    **dict(one.inputs),
+                    "measured": one.measured,
+                    "predicted": one.predicted,
+                    "error": one.error,
+                }
+                for one in test.points
+            ],
+        }
+    if as_json:
+        typer.echo(json.dumps(document, indent=1))
+    else:
+        _show_fit(document)
+
+
+@app.command()
+def compare(
+    table: TableArgument,
+    laws: Annotated[str, typer.Option(metavar="A,B", help="Names of laws.")],
+    mapping: MapOption = [],  # noqa: B006
+    delta: DeltaOption = 1e-3,
+    where: WhereOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Rank laws by how well they predict the largest scales from the others."""
+    from analysis.compare import as_documents
+    from analysis.compare import compare as compared
+    from analysis.law import find_law
+
+    names = list(dict.fromkeys(name.strip() for name in laws.split(",")))
+    chosen = [find_law(name) for name in names]
+    runs = _read(table, chosen, mapping, where, ())
+    inputs = {name: name for law in chosen for name in law.input_names}
+    documents = as_documents(compared(chosen, runs, inputs, "loss", delta=delta))
+    if as_json:
+        typer.echo(json.dumps({"laws": documents, "rows": len(runs)}, indent=1))
+    else:
+        _show_comparison(documents)
+
+
+@app.command("laws")
+def list_laws() -> None:
+    """List the laws that can be fitted."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from analysis.law import all_laws
+
+    shown = Table("law", "formula", "inputs", "source", box=None)
+    for law in all_laws():
+        shown.add_row(law.name, law.formula, ", ".join(law.input_names), law.source)
+    Console().print(shown)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = app(args=_spread(given) or ["--help"], prog_name="lawsweep", standalone_mode=False)
+    except InputError as error:
+        return _failed(str(error), 2)
+    except TyperException as error:
+        return _failed(error.format_message(), 2)
+    except (Abort, KeyboardInterrupt):
+        return 130
+    except OSError as error:
+        return _failed(str(error), 1)
+    return code if isinstance(code, int) else 0
+
+
+def _failed(text: str, code: int) -> int:
+    sys.stderr.write(f"lawsweep: {' '.join(text.split())}\n")
+    return code
+
+
+def _spread(arguments: Sequence[str]) -> list[str]:
+    """`--map a=b c=d` as `--map a=b --map c=d`: an option of typer takes one value at a time."""
+    result: list[str] = []
+    mapping = False
+    for place, argument in enumerate(arguments):
+        if argument == "--map":
+            mapping = True
+        elif argument.startswith("-"):
+            mapping = False
+        elif mapping and _PAIR.fullmatch(argument) and arguments[place - 1] != "--map":
+            result.append("--map")
+        result.append(argument)
+    return result
+
+
+def _read(
+    table: Path, laws: Sequence[Law], mapping: Sequence[str], where: str, extra: tuple[str, ...]
+) -> Runs:
+    """The table with a column for every input of the laws and for `loss`."""
+    from analysis.runs import read_table
+    from analysis.where import parse_where
+
+    known = list(dict.fromkeys([*(name for law in laws for name in law.input_names), "loss"]))
+    columns = {name: name for name in known}
+    for text in mapping:
+        for pair in re.split(r"\s+(?=[A-Za-z_][A-Za-z0-9_]*=)", text.strip()):
+            name, equals, column = pair.partition("=")
+            if not equals or not column or name not in known:
+                wanted = " ".join(f"{one}=COL" for one in known)
+                raise InputError(f"--map {pair}: expected {wanted}")
+            columns[name] = column
+    return read_table(table, columns, parse_where(where) if where else (), extra)
+
+
+def _largest(text: str | None) -> int | None:
+    if text is None:
+        return None
+    matched = re.fullmatch(r"largest:(\d{1,6})", text)
+    if matched is None or int(matched[1]) < 1:
+        raise InputError(f"--hold-out: expected largest:K with K at least 1, got {text!r}")
+    return int(matched[1])
+
+
+def _show_claims(found: Study, console: Any) -> None:
+    from rich.table import Table
+
+    from analysis.summary import between, number
+
+    if not found.verdicts:
+        return
+    shown = Table("verdict", "claim", "published", "here", "trials", box=None)
+    for one in found.verdicts:
+        here = "no value" if one.value is None else number(one.value)
+        if one.low is not None:
+            here = f"{here} ({between(one.low, one.high)})"
+        unsure = "" if one.sure or one.verdict == "not comparable" else ", uncertain"
+        published = "" if one.published is None else number(one.published)
+        cells = (f"{one.verdict}{unsure}", one.say, published, here, str(one.trials))
+        shown.add_row(*(cell.replace("[", r"\[") for cell in cells))
+    console.print(shown)
+
+
+def _show_fit(document: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from analysis.summary import number
+
+    console = Console()
+    shown = Table("coefficient", "value", "standard error", "95 % interval", box=None)
+    for name, one in document["coefficients"].items():
+        interval = (
+            "none" if one["low"] is None else f"{number(one['low'])} to {number(one['high'])}"
+        )
+        shown.add_row(name, number(one["value"]), number(one["standard_error"]), interval)
+    console.print(f"{document['law']}: {document['formula']}", markup=False, highlight=False)
+    console.print(shown)
+    console.print(
+        f"{document['status']}; {document['rows']} rows, {len(document['omitted'])} left out; "
+        f"objective {document['objective']:.10g}; {document['resamples']} resamples of "
+        f"{document['resampled']}",
+        markup=False,
+        highlight=False,
+    )
+    for one in document["warnings"]:
+        console.print(f"{one['code']}: {one['text']}", markup=False, highlight=False)
+    test = document.get("hold_out")
+    if test is not None:
+        error = test["refused"] or f"mean error {test['error']:.2%}"
+        console.print(
+            f"without the largest {test['largest']}: {error}", markup=False, highlight=False
+        )
+
+
+def _show_comparison(documents: Sequence[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from analysis.summary import number
+
+    shown = Table("law", "held-out error", "AICc", "status", box=None)
+    for one in documents:
+        error = "none" if one["held_out_error"] is None else f"{one['held_out_error']:.2%}"
+        status = one["refused"] or one["fit"]["status"]
+        shown.add_row(one["law"], error, number(one["aicc"]), status)
+    Console().print(shown)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
