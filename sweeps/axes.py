@@ -9,7 +9,9 @@ from typing_extensions import override
 
 from trainers.schema import Frozen
 
-FieldPath = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*$", max_length=200)]
+FieldPath = Annotated[
+    str, Field(pattern=r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*$", max_length=200)
+]
 Point = dict[str, Any]
 """One place on an axis: the fields that it sets, by their dotted path in the trial."""
 
@@ -50,14 +52,17 @@ class LogRange(Axis):
     @model_validator(mode="after")
     def _rises(self) -> "LogRange":
         if self.high <= self.low:
-            raise ValueError(f"expected high above low, got low {self.low:g} and high {self.high:g}")
+            raise ValueError(
+                f"expected high above low, got low {self.low:g} and high {self.high:g}"
+            )
         return self
 
     @override
     def points(self) -> tuple[Point, ...]:
         ratio = math.log(self.high / self.low)
         inner = [
-            self.low * math.exp(ratio * step / (self.count - 1)) for step in range(1, self.count - 1)
+            self.low * math.exp(ratio * step / (self.count - 1))
+            for step in range(1, self.count - 1)
         ]
         exact = [self.low, *inner, self.high]  # the ends to the bit, whatever exp and log round to
         values = list(dict.fromkeys(round(value) for value in exact)) if self.whole else exact

@@ -243,7 +243,12 @@ def _planned(name_or_path: str, changes: list[str]) -> Plan:
 
 
 def _trainer(
-    price: Price, ledger: Ledger, address: str | None, inline: bool, device: str, save_every_s: float
+    price: Price,
+    ledger: Ledger,
+    address: str | None,
+    inline: bool,
+    device: str,
+    save_every_s: float,
 ) -> Callable[[Sequence[Pack]], None]:
     """What trains packs: this process, or a Ray cluster; only the latter waits for Ray."""
     name = price.plan.sweep.name

@@ -20,7 +20,9 @@ def cluster(address: str | None, workers: int) -> Iterator[None]:
     Raises:
         InputError: nothing answers at the address.
     """
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the default of later versions
+    os.environ.setdefault(
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
+    )  # the default of later versions
     logging.getLogger("ray").setLevel(logging.ERROR)  # the progress screen says what a user needs
     try:
         if address is None:
@@ -54,4 +56,3 @@ def cluster_workers() -> int:
 def has_gpus() -> bool:
     """Whether the cluster has any GPU."""
     return ray.cluster_resources().get("GPU", 0) >= 1
-

@@ -91,9 +91,7 @@ class Price:
 def price(plan: Plan, ledger: Ledger, *, device: str, workers: int) -> Price:
     """Say what is finished, group the rest into packs, and estimate the seconds of each trial."""
     standing = [(trial, *_standing(ledger, trial)) for trial in plan.trials]
-    left = [
-        trial for trial, state, _ in standing if state in ("new", "resumable", "failed")
-    ]
+    left = [trial for trial, state, _ in standing if state in ("new", "resumable", "failed")]
     rates = _rates(ledger.root, [trial.config for trial in left], device)
     trials = tuple(
         PricedTrial(trial, state, done, _seconds(trial, state, done, rates))
@@ -112,16 +110,16 @@ def _standing(ledger: Ledger, trial: PlannedTrial) -> tuple[State, int]:
     outcome = folder.outcome()
     if outcome is not None and outcome.name != "failed":
         return outcome.name, outcome.step
-    markers = [marker.stem for path in folder.attempts() for marker in path.glob("checkpoint-*.json")]
+    markers = [
+        marker.stem for path in folder.attempts() for marker in path.glob("checkpoint-*.json")
+    ]
     done = max((int(marker.removeprefix("checkpoint-")) for marker in markers), default=0)
     if outcome is not None:
         return "failed", done
     return ("resumable" if done else "new"), done
 
 
-def _seconds(
-    trial: PlannedTrial, state: State, done: int, rates: Mapping[str, Rate]
-) -> float:
+def _seconds(trial: PlannedTrial, state: State, done: int, rates: Mapping[str, Rate]) -> float:
     if state not in ("new", "resumable", "failed"):
         return 0.0
     config = trial.config
@@ -147,7 +145,9 @@ def _packs(
     packs: list[Pack] = []
     for shape, group in groups.items():
         size = min(rates[shape].pack, fair)
-        ordered = sorted(group, key=lambda trial: -trial.seconds)  # alike in length, so few idle rows
+        ordered = sorted(
+            group, key=lambda trial: -trial.seconds
+        )  # alike in length, so few idle rows
         packs += [
             Pack(tuple(ordered[first : first + size])) for first in range(0, len(ordered), size)
         ]
@@ -169,7 +169,9 @@ def _rates(storage: Path, configs: Sequence[TrialConfig], device: str) -> dict[s
     rates: dict[str, Rate] = {}
     for family in families.values():
         family.sort(key=lambda shape: _step_flops(shapes[shape]))
-        chosen = {0, len(family) // 2, len(family) - 1} if len(family) > 2 else set(range(len(family)))
+        chosen = (
+            {0, len(family) // 2, len(family) - 1} if len(family) > 2 else set(range(len(family)))
+        )
         anchors: list[tuple[int, Mapping[int, float]]] = []
         for number in sorted(chosen)[:_SHAPES_MEASURED]:
             shape = family[number]
@@ -185,9 +187,7 @@ def _step_flops(config: TrialConfig) -> int:
     return config.cost().flops * config.batch_size
 
 
-def _between(
-    anchors: Sequence[tuple[int, Mapping[int, float]]], flops: int, count: int
-) -> Rate:
+def _between(anchors: Sequence[tuple[int, Mapping[int, float]]], flops: int, count: int) -> Rate:
     """The rate of a shape from the anchors below and above it, linear in FLOPs for each pack size."""
     below = max((a for a in anchors if a[0] <= flops), key=lambda a: a[0], default=anchors[0])
     above = min((a for a in anchors if a[0] >= flops), key=lambda a: a[0], default=anchors[-1])

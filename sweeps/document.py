@@ -66,7 +66,9 @@ def read_document(path: Path) -> Document:
             )
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected UTF-8 text, got byte {error.start} outside it") from error
+        raise InputError(
+            f"{path}: expected UTF-8 text, got byte {error.start} outside it"
+        ) from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     return parse(text, name=path.name)

@@ -41,12 +41,13 @@ def drive(
     folder = ledger.sweep(sweep.name)
     with folder.lock():
         folder.clear_stop()
-        folder.write_plan(resolved_text(sweep), [trial.record() for trial in price.plan.trials])
+        records = [trial.record() for trial in price.plan.trials]
+        folder.write_plan(resolved_text(sweep), records)
         if publisher is not None:
             publisher.start()
         try:
             if price.packs:
-                with _watched(price, ledger, console):
+                with _watched(Watch(ledger, sweep, records), publisher, console):
                     train(price.packs)
         finally:
             if publisher is not None:
@@ -65,16 +66,20 @@ def _say_what_waits(published: "Published", name: str, console: Console) -> None
 
 
 @contextmanager
-def _watched(price: Price, ledger: Ledger, console: Console) -> Iterator[None]:
+def _watched(watch: Watch, publisher: "Publisher | None", console: Console) -> Iterator[None]:
     """Show the sweep's progress from the ledger while the block trains."""
     over = threading.Event()
-    watch = Watch(ledger, price)
 
     def look() -> None:
         with Screen(console) as screen:
-            while not over.wait(_LOOK_EVERY_S):
-                screen.update(watch.snapshot())
-            screen.update(watch.snapshot())
+            while True:
+                last = over.wait(_LOOK_EVERY_S)
+                snapshot = watch.snapshot()
+                if publisher is not None:
+                    publisher.seconds_left = snapshot.left_s
+                screen.update(snapshot)
+                if last:
+                    return
 
     watcher = threading.Thread(target=look, name="progress", daemon=True)
     watcher.start()
@@ -97,5 +102,7 @@ def _conclude(price: Price, ledger: Ledger, console: Console) -> bool:
         notes = ledger.trial(first).attempts()[-1] / "notes.txt"
         console.print(f"  [red]{number} failed: {reason}[/]\n  traceback: {notes}", highlight=False)
     if names["open"]:
-        console.print("  the open ones lost their worker too often; the same command goes on with them")
+        console.print(
+            "  the open ones lost their worker too often; the same command goes on with them"
+        )
     return set(names) <= {"finished", "diverged", "stopped"}

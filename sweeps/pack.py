@@ -11,7 +11,7 @@ from trainers.loop import Start, train
 from trainers.result import Ended, Outcome, Point, Reported, Saved
 
 
-class PackFailed(RuntimeError):
+class PackFailed(RuntimeError):  # noqa: N818 - it reads as what has happened
     """The code that trains raised; every open trial of the pack has the outcome `failed`."""
 
 
@@ -44,11 +44,14 @@ def train_pack(
         saved, damaged = newest_checkpoint(folder.attempts(), key)
         attempts[key] = folder.begin(config.model_dump())
         for each in damaged:
-            attempts[key].note(f"passed over {each.path.name} of {each.path.parent.name}: {each.reason}")
+            attempts[key].note(
+                f"passed over {each.path.name} of {each.path.parent.name}: {each.reason}"
+            )
         starts[key] = Start(config, saved)
         if saved is not None:
-            step = saved.step
-            last |= {key: Point(p.step, p.values) for p in folder.points() if p.step <= step}
+            before = [point for point in folder.points() if point.step <= saved.step]
+            if before:
+                last[key] = Point(before[-1].step, before[-1].values)
     if not starts:
         return
     try:
@@ -67,7 +70,7 @@ def train_pack(
                 case Ended(key, outcome):
                     attempts.pop(key).finish(_completed(outcome, last.get(key)))
             yield
-    except Exception as error:  # noqa: BLE001 - the code of a task or a model may raise anything
+    except Exception as error:  # the code of a task or a model may raise anything
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         for key, attempt in attempts.items():
             step = last[key].step if key in last else 0

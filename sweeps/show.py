@@ -7,8 +7,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from sweeps.cost import PricedTrial, Price
+from sweeps.cost import Price, PricedTrial
 from sweeps.ledger import Ledger
+from sweeps.progress import Watch, duration, show
 from sweeps.spec import Sweep, from_resolved
 
 _BYTES_OF_PARAMETER = 16  # float32 weight, gradient and two moments
@@ -62,21 +63,19 @@ def show_price(price: Price, console: Console) -> None:
         return
     flops = sum(each.trial.flops for each in left)
     console.print(
-        f"  {flops / 1e12:,.2f} TFLOP in {len(price.packs)} packs, about"
-        f" {duration(price.seconds)} on {price.workers} workers"
-        f" ({duration(sum(each.seconds for each in left))} of one),"
-        f" at most {_largest_bytes(price) / 1e6:,.1f} MB of weights and optimizer state a pack",
+        f"  {flops / 1e12:,.2f} TFLOP in {len(price.packs)} packs: about"
+        f" [bold]{duration(price.seconds)}[/] on {price.workers} workers\n"
+        f"  at most {_largest_bytes(price) / 1e6:,.1f} MB of weights and optimizer state in a pack",
         highlight=False,
     )
-    table = Table(*_fields(sweep), "trials", "packs of", "params", "TFLOP", "one takes", box=None)
+    names = [field.rpartition(".")[2] for field in _fields(sweep)]
+    table = Table(*names, "trials", "in packs of", "params", "TFLOP", "one takes", box=None)
     sizes = {each.trial.key: len(pack.trials) for pack in price.packs for each in pack.trials}
     cells: dict[str, list[PricedTrial]] = {}
     for each in left:
         cells.setdefault(repr(each.trial.point), []).append(each)
-    for number, cell in enumerate(cells.values()):
-        if number == _ROWS_SHOWN and len(cells) > _ROWS_SHOWN + 1:
-            table.add_row(f"[dim]and {len(cells) - number} more[/]")
-            break
+    shown = len(cells) if len(cells) <= _ROWS_SHOWN + 1 else _ROWS_SHOWN
+    for cell in list(cells.values())[:shown]:
         first = cell[0]
         table.add_row(
             *(written(first.trial.point[field]) for field in _fields(sweep)),
@@ -87,6 +86,8 @@ def show_price(price: Price, console: Console) -> None:
             duration(first.seconds),
         )
     console.print(table)
+    if shown < len(cells):
+        console.print(f"  [dim]and {len(cells) - shown} more places, all with `--json`[/]")
 
 
 def status_document(ledger: Ledger, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -116,19 +117,16 @@ def status_document(ledger: Ledger, names: Sequence[str]) -> list[dict[str, Any]
     return document
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: `40 s`, `3 min 20 s`, `2 h 05 min`, `3 d 4 h`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    minutes = whole // 60
-    if minutes < 48 * 60:
-        return f"{minutes // 60} h {minutes % 60:02d} min"
-    return f"{minutes // 1440} d {minutes % 1440 // 60} h"
+def show_status(ledger: Ledger, names: Sequence[str], console: Console) -> None:
+    """Every named sweep as one screen, from the ledger alone."""
+    if not names:
+        console.print(f"no sweep has been launched into {ledger.root}")
+    for name in names:
+        folder = ledger.sweep(name)
+        sweep = from_resolved(folder.resolved())
+        console.print(show(Watch(ledger, sweep, folder.trials()).snapshot()))
+        owner = folder.owner()
+        console.print(f"run by {owner}" if owner else "no driver runs it", style="dim")
 
 
 def written(value: Any) -> str:

@@ -76,8 +76,7 @@ def _kind_of_claim(claim: Any) -> str:
 
 
 Claim = Annotated[
-    Annotated[MetricClaim, Tag("<metric>")]
-    | Annotated[CoefficientClaim, Tag("<coefficient>")],
+    Annotated[MetricClaim, Tag("<metric>")] | Annotated[CoefficientClaim, Tag("<coefficient>")],
     Discriminator(_kind_of_claim),
 ]
 

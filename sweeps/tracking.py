@@ -224,7 +224,7 @@ class Publisher:
         why = f"{outcome.name} at step {outcome.step:,}: {outcome.reason}" if outcome.reason else ""
         texts = {
             published.NOTE: why[: published.LONGEST_TAG],
-            published.REASON: outcome.reason[: published.LONGEST_TAG],
+            published.REASON: outcome.reason,
             published.NONFINITE: json.dumps(infinite) if infinite else "",
             published.DETAILS: json.dumps(outcome.details) if outcome.details else "",
             published.OUTCOME: outcome.name,
@@ -312,7 +312,7 @@ def _tracked(client: MlflowClient, key: str, run: Run) -> TrackedTrial:
         key=key,
         run_id=run.info.run_id,
         outcome=tags.get(published.OUTCOME, "running"),
-        reason=tags.get(published.REASON, ""),
+        reason=tracker.read_text(client, run, published.REASON) or "",
         fields=published.flattened(json.loads(config or "{}")),
         metrics={**run.data.metrics, **infinite},
         details=json.loads(details or "{}"),
