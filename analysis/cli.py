@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from analysis.law import Law
     from analysis.runs import Runs
     from analysis.study import Study
+    from sweeps.spec import Sweep
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(sweep_commands)
@@ -38,6 +39,40 @@ DeltaOption = Annotated[float, typer.Option(help="Huber delta, in natural-log un
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 _PAIR = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.+")
+
+
+@app.callback()
+def lawsweep(context: typer.Context) -> None:
+    """One sweep file in: trained models, tracked runs, fitted scaling laws and a report out."""
+    context.obj = _check_laws  # `sweeps` cannot know laws, yet planning must refuse a wrong one
+
+
+def _check_laws(sweep: Sweep) -> None:
+    """Refuse a fit that the report could not make, before anything trains for it.
+
+    Raises:
+        SpecError: a law, an input of it or a coefficient that a claim names does not exist.
+    """
+    from analysis.law import all_laws
+    from sweeps.spec import CoefficientClaim, SpecError
+
+    laws = {law.name: law for law in all_laws()}
+    coefficients: dict[str, list[str]] = {}
+    for number, wanted in enumerate(sweep.report.fits):
+        place = ("report", "fits", number)
+        if wanted.law not in laws:
+            text = f"expected one of {', '.join(laws)}, got {wanted.law}"
+            raise SpecError(f"report.fits[{number}].law: {text}", place=(*place, "law"))
+        law = laws[wanted.law]
+        if set(wanted.inputs) != set(law.input_names):
+            text = f"expected {', '.join(law.input_names)}, got {', '.join(wanted.inputs)}"
+            raise SpecError(f"report.fits[{number}].inputs: {text}", place=(*place, "inputs"))
+        coefficients[wanted.name] = [one.name for one in law.coefficients]
+    for number, claim in enumerate(sweep.claims):
+        if isinstance(claim, CoefficientClaim) and claim.coefficient not in coefficients[claim.fit]:
+            text = f"expected one of {', '.join(coefficients[claim.fit])}, got {claim.coefficient}"
+            place = ("claims", number, "coefficient")
+            raise SpecError(f"claims[{number}].coefficient: {text}", place=place)
 
 
 @app.command()

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from sweeps.cost import Pack, Price
     from sweeps.ledger import Ledger
     from sweeps.plan import Plan
+    from sweeps.spec import Sweep
     from sweeps.tracking import Publisher
+
+    Check = Callable[[Sweep], None]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -44,6 +47,7 @@ _ASK_ABOVE_S = 3600.0
 
 @app.command()
 def plan(
+    context: typer.Context,
     sweep: SweepArgument,
     changes: SetOption = [],  # noqa: B006 - typer copies it
     storage: StorageOption = DEFAULT_STORAGE,
@@ -55,7 +59,9 @@ def plan(
     from sweeps.show import plan_document, show_price
 
     device, workers = _here()
-    priced = price(_planned(sweep, changes), Ledger(storage), device=device, workers=workers)
+    priced = price(
+        _planned(sweep, changes, context.obj), Ledger(storage), device=device, workers=workers
+    )
     if as_json:
         typer.echo(json.dumps(plan_document(priced), indent=1))
     else:
@@ -64,6 +70,7 @@ def plan(
 
 @app.command()
 def launch(
+    context: typer.Context,
     sweep: SweepArgument,
     changes: SetOption = [],  # noqa: B006
     storage: StorageOption = DEFAULT_STORAGE,
@@ -87,7 +94,7 @@ def launch(
         raise InputError("--inline: expected no --address beside it")
     console = Console()
     ledger = Ledger(storage)
-    planned = _planned(sweep, changes)
+    planned = _planned(sweep, changes, context.obj)
     device, workers = _here()
     if storage.exists() and not storage.is_dir():
         raise InputError(f"--storage {storage}: expected a folder, got a file")
@@ -232,12 +239,16 @@ def doctor(storage: StorageOption = DEFAULT_STORAGE) -> None:
         raise typer.Exit(1)
 
 
-def _planned(name_or_path: str, changes: list[str]) -> Plan:
+def _planned(name_or_path: str, changes: list[str], check: Check | None) -> Plan:
+    """The plan of a sweep; `check` knows what only the packages above this one can refuse."""
     from sweeps.plan import plan as planned
     from sweeps.spec import SpecError, load, located
 
     try:
-        return planned(load(name_or_path, changes))
+        sweep = load(name_or_path, changes)
+        if check is not None:
+            check(sweep)
+        return planned(sweep)
     except SpecError as error:
         raise located(name_or_path, error) from error
 

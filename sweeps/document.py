@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from trainers.schema import InputError
+from trainers.schema import InputError, shown
 
 LARGEST_BYTES = 1_000_000
 DEEPEST = 32
@@ -101,7 +101,7 @@ def _refuse_aliases(text: str, name: str) -> None:
     """Stop at the first alias, before anything that it repeats is built; bound the depth likewise."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = event.start_mark.line + 1
+        line = 1 if event.start_mark is None else event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
             raise InputError(f"{name}:{line}: expected plain YAML, got the alias *{event.anchor}")
         if isinstance(event, yaml.CollectionStartEvent):
@@ -140,4 +140,5 @@ def _build(
     try:
         return loader.construct_object(node)
     except ValueError as error:
-        raise InputError(f"{name}:{line}: {error}") from error
+        came = shown(str(node.value))
+        raise InputError(f"{name}:{line}: expected a number that can be read, got {came}") from error

@@ -111,16 +111,23 @@ def rows_of_point(point: TimedPoint) -> list[Row]:
 
 
 def rows_of_ending(update: Update, ending: Ending) -> list[Row]:
-    """The last metrics that the curve does not have, and the numbers of the whole trial."""
+    """The last metrics that the curve does not have, and the numbers of the whole trial.
+
+    What a trial has once stands at step 0: MLflow draws that as bars, and all else as curves.
+    """
     last = update.curve[-1] if update.curve else None
-    step = ending.outcome.step
-    known = last.values if last is not None and last.step == step else {}
-    new = {
-        name: value
-        for name, value in ending.outcome.metrics.items()
-        if name not in known or not same_bits({name: value}, {name: known[name]})
-    }
-    return rows_of_point(TimedPoint(step, ending.time_ms, {**summary(update, ending), **new}))
+    in_curves = {name for point in update.curve for name in point.values}
+    once = dict(summary(update, ending))
+    again: dict[str, float] = {}
+    for name, value in ending.outcome.metrics.items():
+        if name not in in_curves:
+            once[name] = value
+        elif last is None or not same_bits({name: value}, {name: last.values.get(name, value)}):
+            again[name] = value
+    return [
+        *rows_of_point(TimedPoint(0, ending.time_ms, once)),
+        *rows_of_point(TimedPoint(ending.outcome.step, ending.time_ms, again)),
+    ]
 
 
 def summary(update: Update, ending: Ending) -> dict[str, float]:

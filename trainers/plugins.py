@@ -11,7 +11,8 @@ from operator import or_
 from types import ModuleType
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 Base = TypeVar("Base", bound=BaseModel)
 
@@ -44,9 +45,15 @@ def kinds(folder: ModuleType, base: type[Base]) -> dict[str, type[Base]]:
 def union(folder: ModuleType, base: type[Base]) -> Any:
     """The annotation of a field that takes any of `kinds(folder, base)`, chosen by its `kind`."""
     members: list[Any] = list(kinds(folder, base).values())
-    if len(members) == 1:
-        return members[0]
+    if len(members) == 1:  # pydantic tells two kinds apart, but does not ask for the kind of one
+        return Annotated[members[0], BeforeValidator(_with_kind)]
     return Annotated[reduce(or_, members), Field(discriminator="kind")]
+
+
+def _with_kind(value: Any) -> Any:
+    if isinstance(value, dict) and "kind" not in value:
+        raise PydanticCustomError("union_tag_not_found", "expected the field kind")
+    return value
 
 
 def summary(kind: type[Any]) -> tuple[str, str]:

@@ -45,9 +45,12 @@ def _place_in(
     """The location without the tags that pydantic adds for the member of a union."""
     place: list[str | int] = []
     value = given
+    tagged = True  # whether the tag of this value was met, or there is none
     for part in location[:-1] if missing else location:
-        if _holds(value, part):
-            value = value[part]
+        if not tagged and isinstance(value, dict) and value.get("kind") == part:
+            tagged = True
+        elif _holds(value, part):
+            value, tagged = value[part], False
             place.append(part)
     return (*place, location[-1]) if missing else tuple(place)
 

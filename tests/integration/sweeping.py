@@ -74,7 +74,8 @@ def keys(storage: Path) -> list[str]:
 def points_written(storage: Path) -> int:
     """Lines of all curves so far, replayed ones counted again."""
     return sum(
-        file.read_bytes().count(b"\n") for file in storage.glob("trials/*/*/attempt-*/metrics.jsonl")
+        file.read_bytes().count(b"\n")
+        for file in storage.glob("trials/*/*/attempt-*/metrics.jsonl")
     )
 
 

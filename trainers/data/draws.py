@@ -10,7 +10,7 @@ _MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 _SHIFTS = (30, 27, 31)
 
 TRAIN, TEST, CLASSES, ORDER, START = range(5)
-"""Domains: what the numbers are for. Two domains of one seed share nothing."""
+"""Domains: what the numbers are for. No two domains share a stream, of one seed or of several."""
 
 
 def mix(number: int) -> int:
@@ -47,7 +47,8 @@ class Draws:
         self, seeds: Int[Tensor, "*#batch"], index: Int[Tensor, "*batch"], domain: int
     ) -> None:
         self._index = index * _signed(_GOLDEN)
-        self._stream = mix_tensor(mix_tensor(seeds) + _signed(mix(domain + 1)))
+        # seed and domain enter differently, or domain 1 of seed 1 would be domain 0 of seed 2
+        self._stream = mix_tensor(mix_tensor(seeds + _signed(_GOLDEN)) + _signed(mix(domain + 1)))
         self._lane = 0
 
     @property
