@@ -9,9 +9,9 @@ from analysis.summary import between, conditions, number, written
 
 
 def answer(found: Study) -> tuple[str, ...]:
-    """Sentences that stand on their own, in the order in which a reader needs them."""
+    """What came out, in the order in which a reader needs it; the first entry is the short answer."""
     return (
-        _trials(found),
+        " ".join((*_verdicts(found), _trials(found))),
         *_claims(found),
         *(sentence for table in found.tables for sentence in _table(table)),
         *(sentence for one in found.contrasts for sentence in _contrast(one)),
@@ -27,27 +27,31 @@ def _trials(found: Study) -> str:
     return f"{said}; {rest}, listed below with their reasons." if rest else f"{said}."
 
 
-def _claims(found: Study) -> Iterator[str]:
-    if not found.verdicts:
-        return
+def _verdicts(found: Study) -> Iterator[str]:
     counts = Counter(one.verdict for one in found.verdicts)
     parts = [
-        f"{counts[verdict]} {words}"
+        f"{counts[verdict]} {'is' if counts[verdict] == 1 else 'are'} {words}"
         for verdict, words in (
             ("reproduced", "reproduced"),
             ("not reproduced", "not reproduced"),
-            ("not comparable", "not comparable at this size or with these data"),
+            ("not comparable", "not comparable with these trials"),
         )
         if counts[verdict]
     ]
-    yield f"Of {_count(len(found.verdicts), 'published claim')}: {', '.join(parts)}."
-    for one in found.verdicts:
-        if one.verdict == "not reproduced":
-            yield f"Not reproduced: {one.say} ({one.reason})."
+    if parts:
+        yield f"Of {_count(len(found.verdicts), 'published claim')}, {', '.join(parts)}."
     unsure = sum(not one.sure and one.verdict != "not comparable" for one in found.verdicts)
     if unsure:
-        yield f"{_count(unsure, 'of these verdicts', 'of these verdicts')} could change with more "\
-            "replicates, because an interval crosses a threshold."  # fmt: skip
+        verdicts = "One verdict is" if unsure == 1 else f"{unsure} verdicts are"
+        yield f"{verdicts} uncertain: an interval crosses the threshold, or there is none."
+
+
+def _claims(found: Study) -> Iterator[str]:
+    for verdict in ("reproduced", "not reproduced", "not comparable"):
+        for one in found.verdicts:
+            if one.verdict == verdict:
+                unsure = "" if one.sure or verdict == "not comparable" else ", but uncertain"
+                yield f"{verdict.capitalize()}{unsure}: {one.say} ({one.reason})."
 
 
 def _table(table: Table) -> Iterator[str]:
@@ -59,13 +63,12 @@ def _table(table: Table) -> Iterator[str]:
         return
     low, lowest = min(rows, key=lambda one: one[0])
     high, highest = max(rows, key=lambda one: one[0])
+    gaps = [abs(mean - row.beside.mean) for mean, row in rows if row.beside is not None]
+    near = f", never more than {number(max(gaps))} from {table.spec.beside}" if gaps else ""
     yield (
         f"{table.spec.title}: {table.spec.metrics[0]} goes from {number(low)} "
-        f"({conditions(lowest.group)}) to {number(high)} ({conditions(highest.group)})."
+        f"({conditions(lowest.group)}) to {number(high)} ({conditions(highest.group)}){near}."
     )
-    gaps = [abs(mean - row.beside.mean) for mean, row in rows if row.beside is not None]
-    if gaps and table.spec.beside is not None:
-        yield f"It lies within {number(max(gaps))} of {table.spec.beside} in every row."
 
 
 def _contrast(one: Contrast) -> Iterator[str]:

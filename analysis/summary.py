@@ -43,10 +43,11 @@ def number(value: float | None) -> str:
         return f"{int(value):,}"
     if not math.isfinite(value):
         return str(value)
-    if 1e-3 <= abs(value) < 1e6:
+    if 1e-4 <= abs(value) < 1e6:
         digits = max(0, 3 - math.floor(math.log10(abs(value))))
         return f"{value:,.{digits}f}"
-    return f"{value:.3e}"
+    mantissa, exponent = f"{value:.3e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
 
 
 def between(low: float | None, high: float | None) -> str:
