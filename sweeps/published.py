@@ -115,14 +115,14 @@ def rows_of_ending(update: Update, ending: Ending) -> list[Row]:
 
     What a trial has once stands at step 0: MLflow draws that as bars, and all else as curves.
     """
-    last = update.curve[-1] if update.curve else None
+    last = update.curve[-1].values if update.curve else {}
     in_curves = {name for point in update.curve for name in point.values}
     once = dict(summary(update, ending))
     again: dict[str, float] = {}
     for name, value in ending.outcome.metrics.items():
         if name not in in_curves:
             once[name] = value
-        elif last is None or not same_bits({name: value}, {name: last.values.get(name, value)}):
+        elif name not in last or not same_bits({name: value}, {name: last[name]}):
             again[name] = value
     return [
         *rows_of_point(TimedPoint(0, ending.time_ms, once)),
