@@ -53,6 +53,8 @@ def connect(uri: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     for name in ("mlflow", "alembic"):  # a new database is a page of migrations at INFO
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Every attempt to reach a server that is away; `Published.error` says it once.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     if uri.startswith("sqlite:///"):
         durable.make_folder(Path(uri.removeprefix("sqlite:///")).parent)
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
@@ -70,19 +72,20 @@ def in_one_line(problem: Exception) -> str:
     return text if len(text) <= 300 else f"{text[:297]}..."
 
 
-def experiment_id_of(client: MlflowClient, uri: str, sweep_name: str) -> str:
-    """The experiment of a sweep.
+def open_experiment(uri: str, sweep_name: str) -> tuple[MlflowClient, str]:
+    """A client, and the experiment of a sweep that is there already.
 
     Raises:
         InputError: there is none.
     """
     file = uri.removeprefix("sqlite:///")
-    there = file == uri or Path(file).exists()  # a look must not create a database
-    experiment = client.get_experiment_by_name(sweep_name) if there else None
-    if experiment is None:
-        place = in_one_line(ValueError(uri))
-        raise InputError(f"expected a sweep that is tracked in {place}, got {sweep_name}")
-    return experiment.experiment_id
+    if file == uri or Path(file).exists():  # a look must not create a database
+        client = connect(uri)
+        experiment = client.get_experiment_by_name(sweep_name)
+        if experiment is not None:
+            return client, experiment.experiment_id
+    place = in_one_line(ValueError(uri))
+    raise InputError(f"expected a sweep that is tracked in {place}, got {sweep_name}")
 
 
 def ensure_experiment(

@@ -289,8 +289,8 @@ def read_trials(uri: str, sweep_name: str) -> tuple[Sweep, tuple[TrackedTrial, .
     Raises:
         InputError: no such sweep is tracked there.
     """
-    client = tracker.connect(uri)
-    runs = tracker.runs_of(client, tracker.experiment_id_of(client, uri, sweep_name))
+    client, experiment_id = tracker.open_experiment(uri, sweep_name)
+    runs = tracker.runs_of(client, experiment_id)
     parent = tracker.sweep_run(runs)
     text = None if parent is None else tracker.read_text(client, parent, published.SWEEP)
     if text is None:
@@ -325,8 +325,8 @@ def attach_report(uri: str, sweep_name: str, folder: Path) -> None:
     Raises:
         InputError: no such sweep is tracked there.
     """
-    client = tracker.connect(uri)
-    runs = tracker.runs_of(client, tracker.experiment_id_of(client, uri, sweep_name))
+    client, experiment_id = tracker.open_experiment(uri, sweep_name)
+    runs = tracker.runs_of(client, experiment_id)
     parent = tracker.sweep_run(runs)
     if parent is None:
         raise InputError(f"expected an experiment that lawsweep has made, got {sweep_name}")
@@ -339,7 +339,7 @@ def view_link(uri_of_ui: str, uri: str, sweep_name: str) -> str:
     Raises:
         InputError: no such sweep is tracked there.
     """
-    experiment_id = tracker.experiment_id_of(tracker.connect(uri), uri, sweep_name)
+    _, experiment_id = tracker.open_experiment(uri, sweep_name)
     query = f"workflowType=machine_learning&viewStateShareKey={pages.VIEW_ID}"
     return f"{uri_of_ui.rstrip('/')}/#/experiments/{experiment_id}/runs?{query}"
 
