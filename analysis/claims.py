@@ -1,12 +1,13 @@
 """Claims: what was published, what came out here, and a verdict that never hides a no."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from analysis.fit import Fit
 from analysis.runs import Runs, is_number, matches, rows_of
-from analysis.summary import INTERVAL, between, conditions, number, summary
+from analysis.summary import INTERVAL, between, conditions, number, stated, summary
 from sweeps.spec import Claim, CoefficientClaim, MetricClaim
 
 Decision = Literal["reproduced", "not reproduced", "not comparable"]
@@ -88,21 +89,19 @@ def _metric(claim: MetricClaim, runs: Runs) -> Verdict:
             return decided("not comparable", unmet)
     inside = _inside(claim, ours.mean)
     decision: Decision = "reproduced" if inside else "not reproduced"
-    relation = "meets" if inside else "misses"
-    said = f"the mean {claim.metric} of {_trials(ours.count)}, {number(ours.mean)}, {relation}"
-    said = f"{said} {_range(claim)}"
-    if ours.low is None or ours.high is None:
-        return decided(
-            decision, f"{said}; one trial gives no interval, so this is uncertain", False
-        )
-    spread = f"{number(ours.low)} to {number(ours.high)}"
-    if _inside(claim, ours.low) == _inside(claim, ours.high) == inside and not (
-        not inside and _straddles(claim, ours.low, ours.high)
-    ):
-        return decided(decision, f"{said}, and so does its whole interval ({spread})")
-    return decided(
-        decision, f"{said}, but its interval ({spread}) crosses the threshold: uncertain", False
+    said = (
+        f"the mean {claim.metric} of {_trials(ours.count)}, {number(ours.mean)}, "
+        f"{'is' if inside else 'is not'} {_range(claim)}"
     )
+    left = f"; {len(chosen.omitted)} more did not finish" if chosen.omitted else ""
+    if ours.low is None or ours.high is None:
+        words = f"{said}; one trial gives no interval, so this is uncertain{left}"
+        return decided(decision, words, sure=False)
+    spread = f"{number(ours.low)} to {number(ours.high)}"
+    if _crosses(claim, inside, ours.low, ours.high):
+        words = f"{said}, but its interval ({spread}) crosses the threshold, so this is uncertain"
+        return decided(decision, f"{words}{left}", sure=False)
+    return decided(decision, f"{said}, and its whole interval ({spread}) agrees{left}")
 
 
 def _coefficient(claim: CoefficientClaim, fits: Sequence[Fitted]) -> Verdict:
@@ -111,14 +110,14 @@ def _coefficient(claim: CoefficientClaim, fits: Sequence[Fitted]) -> Verdict:
     fitted = found[0].fit if len(found) == 1 else None
     estimates = {one.name: one for one in fitted.coefficients} if fitted else {}
     estimate = estimates.get(claim.coefficient)
-    rival = "" if claim.against is None else f", against {number(claim.against)}"
+    rival = "" if claim.against is None else f", against {stated(claim.against)}"
 
     def decided(decision: Decision, reason: str, sure: bool = True) -> Verdict:
         return Verdict(
             say=claim.say,
             verdict=decision,
             reason=reason,
-            expected=f"{claim.coefficient} = {number(claim.published)}{rival}",
+            expected=f"{claim.coefficient} = {stated(claim.published)}{rival}",
             published=claim.published,
             value=estimate.value if estimate else None,
             low=estimate.low if estimate else None,
@@ -150,23 +149,23 @@ def _coefficient(claim: CoefficientClaim, fits: Sequence[Fitted]) -> Verdict:
     if not estimate.low <= claim.published <= estimate.high:
         also = ""
         if claim.against is not None and estimate.low <= claim.against <= estimate.high:
-            also = f" and contains the rival {number(claim.against)}"
+            also = f" and contains the rival {stated(claim.against)}"
         return decided(
             "not reproduced",
             f"the interval of {claim.coefficient}, {spread}, excludes "
-            f"{number(claim.published)}{also}",
+            f"{stated(claim.published)}{also}",
         )
     if claim.against is not None and estimate.low <= claim.against <= estimate.high:
         return decided(
             "not comparable",
             f"cannot tell apart: the interval of {claim.coefficient}, {spread}, contains both "
-            f"{number(claim.published)} and the rival {number(claim.against)}",
-            False,
+            f"{stated(claim.published)} and the rival {stated(claim.against)}",
+            sure=False,
         )
-    also = f" and excludes the rival {number(claim.against)}" if claim.against is not None else ""
+    also = f" and excludes the rival {stated(claim.against)}" if claim.against is not None else ""
     return decided(
         "reproduced",
-        f"the interval of {claim.coefficient}, {spread}, contains {number(claim.published)}{also}",
+        f"the interval of {claim.coefficient}, {spread}, contains {stated(claim.published)}{also}",
     )
 
 
@@ -179,16 +178,16 @@ def _unmet(field: str, least: float, rows: Sequence[dict[str, Any]]) -> str:
     values = [row[field] if is_number(row.get(field)) else row.get(last) for row in rows]
     numbers = _numbers(values)
     if len(numbers) < len(values):
-        return f"the published figure needs {field} of at least {number(least)}; it is not known"
+        return f"the published figure needs {field} of at least {stated(least)}; it is not known"
     had = min(numbers)
     if had >= least:
         return ""
     if last in ("examples", "steps", "tokens"):
         return (
-            f"the published figure took at least {number(least)} {last}; "
+            f"the published figure took at least {stated(least)} {last}; "
             f"these trials saw {number(had)}"
         )
-    needed = f"the published figure needs {field} of at least {number(least)}"
+    needed = f"the published figure needs {field} of at least {stated(least)}"
     return f"{needed}; here it is {number(had)}"
 
 
@@ -197,19 +196,21 @@ def _inside(claim: MetricClaim, value: float) -> bool:
     return above and (claim.at_most is None or value <= claim.at_most)
 
 
-def _straddles(claim: MetricClaim, low: float, high: float) -> bool:
-    """Whether the interval reaches from one side of what is allowed into it, or beyond it."""
-    bottom = -float("inf") if claim.at_least is None else claim.at_least
-    top = float("inf") if claim.at_most is None else claim.at_most
+def _crosses(claim: MetricClaim, inside: bool, low: float, high: float) -> bool:
+    """Whether an interval holds values on both sides of what the claim allows."""
+    if inside:
+        return not (_inside(claim, low) and _inside(claim, high))
+    bottom = -math.inf if claim.at_least is None else claim.at_least
+    top = math.inf if claim.at_most is None else claim.at_most
     return low <= top and high >= bottom
 
 
 def _range(claim: MetricClaim) -> str:
-    if claim.at_least is not None and claim.at_most is not None:
-        return f"{number(claim.at_least)} to {number(claim.at_most)}"
-    if claim.at_least is not None:
-        return f"at least {number(claim.at_least)}"
-    return f"at most {number(claim.at_most)}"
+    if claim.at_least is None:
+        return "" if claim.at_most is None else f"at most {stated(claim.at_most)}"
+    if claim.at_most is None:
+        return f"at least {stated(claim.at_least)}"
+    return f"{stated(claim.at_least)} to {stated(claim.at_most)}"
 
 
 def _trials(count: int) -> str:

@@ -272,7 +272,7 @@ def _largest(text: str | None) -> int | None:
 def _show_claims(found: Study, console: Any) -> None:
     from rich.table import Table
 
-    from analysis.summary import between, number
+    from analysis.summary import between, number, stated
 
     if not found.verdicts:
         return
@@ -282,7 +282,7 @@ def _show_claims(found: Study, console: Any) -> None:
         if one.low is not None:
             here = f"{here} ({between(one.low, one.high)})"
         unsure = "" if one.sure or one.verdict == "not comparable" else ", uncertain"
-        published = "" if one.published is None else number(one.published)
+        published = "" if one.published is None else stated(one.published)
         cells = (f"{one.verdict}{unsure}", one.say, published, here, str(one.trials))
         shown.add_row(*(cell.replace("[", r"\[") for cell in cells))
     console.print(shown)

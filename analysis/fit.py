@@ -197,7 +197,8 @@ def _bootstrap(
     if len(targets.weight) > 1:
         least = {one.name: one.levels for one in here.law.inputs}
         good = usable(on, targets, least, found.vectors.shape[1])
-        if good.mean() < 0.5:
+        # Weights cannot move a law that passes through every point: that is no interval at all.
+        if good.mean() < 0.5 or len(on) == found.vectors.shape[1]:
             return np.empty((0, found.vectors.shape[1])), drawn.drawn, 1.0
         targets = targets.of(good)
     again = resolve(here, targets, found, delta)
@@ -224,7 +225,7 @@ def _estimates(
 
 def _status(noticed: tuple[Finding, ...]) -> Status:
     """The worst of what was found."""
-    for status in ("not converged", "not identified", "at a bound"):
+    for status in ("not identified", "not converged", "at a bound"):
         if any(one.status == status for one in noticed):
             return status
     return "converged"

@@ -13,7 +13,7 @@ from analysis.answer import answer, signed
 from analysis.figures import Picture, contrast_picture, fit_picture, table_picture
 from analysis.fit import as_document
 from analysis.study import Group, Study, SweepFit, axis_fields, described
-from analysis.summary import INTERVAL, Summary, between, conditions, number, written
+from analysis.summary import INTERVAL, Summary, between, conditions, number, stated, written
 from sweeps.spec import catalog, resolved_text
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -173,7 +173,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=number, written=written, signed=signed, described=described, pictured=_pictured
+        number=number,
+        written=written,
+        signed=signed,
+        stated=stated,
+        described=described,
+        pictured=_pictured,
     )
     environment.globals.update(between=between, conditions=_conditions)
     return environment

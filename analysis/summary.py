@@ -50,6 +50,11 @@ def number(value: float | None) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
+def stated(value: float) -> str:
+    """A number that somebody wrote down, without digits that they did not write."""
+    return f"{value:,.10g}"
+
+
 def between(low: float | None, high: float | None) -> str:
     """An interval in words."""
     if low is None or high is None:
