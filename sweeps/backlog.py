@@ -114,7 +114,11 @@ class Backlog:
         """The sweep as the last look into the ledger saw it."""
         finals: dict[str, _Final] = {}
         for key in self._begun - self.problems.keys():
-            final = self._final(key)
+            try:
+                final = self._final(key)
+            except LedgerError as error:
+                self.problems[key] = str(error)
+                continue
             if final is not None:
                 finals[key] = final
         names = [final.ending.outcome.name for final in finals.values()]

@@ -29,6 +29,7 @@ def train_pack(
 
     Raises:
         PackFailed: training raised; the trials' folders hold the traceback.
+        OSError: the ledger could not be written; nothing that was is lost.
     """
     starts: dict[str, Start] = {}
     attempts: dict[str, Attempt] = {}
@@ -70,6 +71,8 @@ def train_pack(
                 case Ended(key, outcome):
                     attempts.pop(key).finish(_completed(outcome, last.get(key)))
             yield
+    except OSError:  # the disk, not the trial: what is written is whole, and a later launch goes on
+        raise
     except Exception as error:  # the code of a task or a model may raise anything
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         for key, attempt in attempts.items():
