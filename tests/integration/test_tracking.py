@@ -245,6 +245,22 @@ def test_a_damaged_trial_is_named_and_the_others_are_published(storage, uri):
     assert_complete(uri, "damaged", records[1:])
 
 
+def test_a_trial_that_is_damaged_after_it_was_published_stops_no_later_driver(storage, uri):
+    ledger, sweep = Ledger(storage), sweep_of("rotten", bases=(22,))
+    records = records_of(sweep)[:3]
+    write_trial(ledger, records[0])
+    write_trial(ledger, records[1], until=3)
+    Publisher(uri, ledger, sweep, records).publish()
+    for record in records[:2]:
+        file = ledger.trial(record["key"]).attempts()[0] / "metrics.jsonl"
+        file.write_bytes(file.read_bytes().replace(b"loss", b"lass", 1))
+    write_trial(ledger, records[2])
+    result = Publisher(uri, ledger, sweep, records).publish()
+    assert result.points_sent == 5
+    for record in records[:2]:
+        assert record["key"] in (result.error or "")
+
+
 def test_a_long_curve_is_thinned_the_same_way_however_it_is_cut_into_passes(storage, uri):
     ledger, sweep = Ledger(storage), sweep_of("long", bases=(15,))
     record = records_of(sweep, points=2_000)[0]
