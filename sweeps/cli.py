@@ -188,14 +188,23 @@ def ui(
     if tracking is None and not (storage / "mlflow.db").exists():
         raise InputError(f"{storage}: expected a sweep that was launched here, found none")
     command, environment = server_command(storage, uri, port)
-    server = subprocess.Popen(command, env={**os.environ, **environment})  # noqa: S603 - our own
+    log = storage / "mlflow-server.log"
+    with log.open("w") as output:
+        server = subprocess.Popen(  # noqa: S603 - our own words
+            command, env={**os.environ, **environment}, stdout=output, stderr=output
+        )
     try:
         for name in Ledger(storage).sweeps():
             typer.echo(f"{name}: {view_link(f'http://127.0.0.1:{port}', uri, name)}")
-        server.wait()
+        typer.echo("Ctrl-C ends it")
+        code = server.wait()
     except KeyboardInterrupt:
         server.terminate()
         server.wait()
+        return
+    if code:
+        typer.echo(f"ui: the server ended with exit code {code}, see {log}", err=True)
+        raise typer.Exit(1)
 
 
 @app.command()

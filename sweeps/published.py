@@ -148,6 +148,19 @@ def summary(update: Update, ending: Ending) -> dict[str, float]:
     }
 
 
+def texts_of_ending(update: Update, ending: Ending) -> dict[str, str]:
+    """How and why a trial ended, and what it found that is not a number."""
+    outcome, infinite = ending.outcome, nonfinite(update, ending)
+    why = f"{outcome.name} at step {outcome.step:,}: {outcome.reason}" if outcome.reason else ""
+    texts = {
+        NOTE: why[:LONGEST_TAG],  # for people; the tag below has it whole
+        REASON: outcome.reason,
+        NONFINITE: json.dumps(infinite) if infinite else "",
+        DETAILS: json.dumps(outcome.details) if outcome.details else "",
+    }
+    return {OUTCOME: outcome.name, **{name: text for name, text in texts.items() if text}}
+
+
 def nonfinite(update: Update, ending: Ending) -> dict[str, dict[str, Any]]:
     """The metrics that were infinite: since which step, and the last value if it was so too."""
     found: dict[str, dict[str, Any]] = {}

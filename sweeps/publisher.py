@@ -15,7 +15,7 @@ from mlflow.entities import Run
 from sweeps import pages, published, tracker
 from sweeps.backlog import Backlog, Standing
 from sweeps.curve import LedgerError
-from sweeps.ledger import Ledger
+from sweeps.ledger import Ending, Ledger
 from sweeps.published import Row, Update
 from sweeps.spec import Sweep
 
@@ -179,18 +179,23 @@ class Publisher:
             tracker.log(connection.client, run_id, (), tags={published.OUTCOME: "running"})
             connection.statuses[key] = "RUNNING"
         groups = [published.rows_of_point(point) for point in update.points]
+        tags: dict[str, str] = {}
         if ending is not None:
             groups.append(published.rows_of_ending(update, ending))
-        for batch in published.batches(groups, tracker.PER_CALL):
+            texts = published.texts_of_ending(update, ending)
+            tags = tracker.as_tags(connection.client, run_id, texts)
+        batches = published.batches(groups, tracker.PER_CALL)
+        for number, batch in enumerate(batches, start=1):
             params = {} if key in connection.with_params else published.params(update.record)
-            tracker.log(connection.client, run_id, batch, params)
+            is_last = number == len(batches)
+            tracker.log(connection.client, run_id, batch, params, tags if is_last else None)
             connection.with_params.add(key)
             if batch:
                 self._backlog.sent(key, batch[-1][3])
         if update.points:  # the last of them may have had nothing that can be sent
             self._backlog.sent(key, update.points[-1].step)
         if ending is not None:
-            self._end(connection, update)
+            self._end(connection, update, ending)
         return len(update.points)
 
     def _run_for(self, connection: _Connection, update: Update) -> str:
@@ -206,25 +211,14 @@ class Publisher:
             connection.statuses[key] = "RUNNING"
         return connection.run_ids[key]
 
-    def _end(self, connection: _Connection, update: Update) -> None:
-        key, client, ending = update.record["key"], connection.client, update.ending
-        assert ending is not None  # the caller has seen it
-        outcome, run_id = ending.outcome, connection.run_ids[key]
-        infinite = published.nonfinite(update, ending)
-        why = f"{outcome.name} at step {outcome.step:,}: {outcome.reason}" if outcome.reason else ""
-        texts = {
-            published.NOTE: why[: published.LONGEST_TAG],
-            published.REASON: outcome.reason,
-            published.NONFINITE: json.dumps(infinite) if infinite else "",
-            published.DETAILS: json.dumps(outcome.details) if outcome.details else "",
-            published.OUTCOME: outcome.name,
-        }
-        tracker.write_texts(client, run_id, {name: text for name, text in texts.items() if text})
+    def _end(self, connection: _Connection, update: Update, ending: Ending) -> None:
+        key, client = update.record["key"], connection.client
+        run_id, status = connection.run_ids[key], tracker.STATUS[ending.outcome.name]
         if len(update.curve) > published.CURVE_POINTS:
             client.log_text(run_id, published.curve_text(update.curve), "curve.csv")
         # The status comes last: a run that has it needs no further look.
-        client.set_terminated(run_id, tracker.STATUS[outcome.name], end_time=ending.time_ms)
-        connection.statuses[key] = tracker.STATUS[outcome.name]
+        client.set_terminated(run_id, status, end_time=ending.time_ms)
+        connection.statuses[key] = status
         self._backlog.closed(key)
 
     def _show(self, connection: _Connection) -> None:

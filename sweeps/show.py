@@ -69,7 +69,9 @@ def show_price(price: Price, console: Console) -> None:
         highlight=False,
     )
     names = [field.rpartition(".")[2] for field in _fields(sweep)]
-    table = Table(*names, "trials", "in packs of", "params", "TFLOP", "one takes", box=None)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for name in (*names, "trials", "in packs of", "params", "TFLOP", "one takes"):
+        table.add_column(name, justify="right")
     sizes = {each.trial.key: len(pack.trials) for pack in price.packs for each in pack.trials}
     cells: dict[str, list[PricedTrial]] = {}
     for each in left:

@@ -159,7 +159,8 @@ def ensure_sweep_run(
     elif run.info.status != "RUNNING":
         client.update_run(run.info.run_id, status="RUNNING")
     if read_text(client, run, published.SWEEP) != resolved_text(sweep):
-        write_texts(client, run.info.run_id, {published.SWEEP: resolved_text(sweep)})
+        tags = as_tags(client, run.info.run_id, {published.SWEEP: resolved_text(sweep)})
+        log(client, run.info.run_id, (), tags=tags)
     return run.info.run_id
 
 
@@ -181,7 +182,8 @@ def create_trial_run(
         run_name=published.run_name(update.record),
     )
     if not short:
-        write_texts(client, run.info.run_id, {published.CONFIG: config})
+        tags = as_tags(client, run.info.run_id, {published.CONFIG: config})
+        log(client, run.info.run_id, (), tags=tags)
     return run.info.run_id
 
 
@@ -207,19 +209,19 @@ def set_note(client: MlflowClient, run_id: str, rows: Sequence[Row], note: str) 
     log(client, run_id, rows, tags={published.NOTE: note})
 
 
-def write_texts(client: MlflowClient, run_id: str, texts: Mapping[str, str]) -> None:
-    """Texts by name as tags, and those that are too long for a tag as artifacts."""
+def as_tags(client: MlflowClient, run_id: str, texts: Mapping[str, str]) -> dict[str, str]:
+    """Texts by name as tags; one that is too long becomes an artifact, and its tag says so."""
     tags: dict[str, str] = {}
     for name, text in texts.items():
         tags[name] = text
         if len(text) > published.LONGEST_TAG:
             tags[name] = f"{published.MARK_OF_ARTIFACT}{name}.json"
             client.log_text(run_id, text, f"{name}.json")
-    log(client, run_id, (), tags=tags)
+    return tags
 
 
 def read_text(client: MlflowClient, run: Run, name: str) -> str | None:
-    """The inverse of `write_texts` for one name; None when it was never written."""
+    """The inverse of `as_tags` for one name; None when it was never written."""
     text = run.data.tags.get(name)
     if text is None or not text.startswith(published.MARK_OF_ARTIFACT):
         return text
