@@ -39,7 +39,7 @@ STYLE: dict[RcKeyType, Any] = {
     "svg.hashsalt": "lawsweep",  # the ids inside an SVG are random without it
     "svg.fonttype": "path",
 }
-WIDTH_IN = 7.2
+WIDTH_IN, LABEL = 7.2, 44  # inches, characters
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,9 @@ def contrast_picture(name: str, shown: Contrast) -> Picture | None:
         )
         against = f"{spec.field} {written(spec.base)}"
         change = "other values" if several else f"{spec.field} {written(rows[0].value)}"
-        axes.set_xlabel(plain(f"difference in {spec.metric}: {change} less {against}"))
+        axes.set_xlabel(
+            plain(f"difference in {spec.metric}: {_short(change)} less {_short(against)}")
+        )
         return _picture(
             name, f"paired differences in {spec.metric}, {change} less {against}", figure
         )
@@ -111,7 +113,7 @@ def fit_picture(name: str, fits: Sequence[SweepFit]) -> Picture | None:
     if not fitted:
         return None
     spec = fits[0].spec
-    unit = f" ({spec.unit})" if spec.unit else ""
+    unit = f" ({_short(spec.unit)})" if spec.unit else ""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH_IN, 4.6), layout="constrained")
         axes = figure.add_subplot()
@@ -176,7 +178,7 @@ def _legend(one: SweepFit, law: Fit) -> str:
         + ("" if each.low is None else f" ({between(each.low, each.high)})")
         for each in exponents
     )
-    group = conditions(one.group)
+    group = _short(conditions(one.group))
     return plain(f"{group}: {found}" if group else found)
 
 
@@ -205,8 +207,15 @@ def _dots(axes: Axes, means: Sequence[Summary | None], colour: str, label: str) 
 
 
 def _label_rows(axes: Axes, groups: Sequence[Group]) -> None:
-    axes.set_yticks(range(len(groups)), [plain(conditions(group) or "all") for group in groups])
+    axes.set_yticks(
+        range(len(groups)), [plain(_short(conditions(group) or "all")) for group in groups]
+    )
     axes.tick_params(axis="y", length=0)
+
+
+def _short(text: str) -> str:
+    """A label that leaves room for the data; the table beside has it in full."""
+    return text if len(text) <= LABEL else f"{text[: LABEL - 1]}…"
 
 
 def _scale(axes: Axes, means: Sequence[float]) -> None:
