@@ -244,3 +244,12 @@ def test_a_write_that_the_disk_takes_only_half_of_leaves_no_half_line(ledger):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     attempt.append([Point(2, {"loss": 1.0})], now_ms=3)
     assert [point.step for point in ledger.trial(KEY).points()] == [1, 2]
+
+
+def test_the_ledger_and_its_display_wait_for_neither_torch_nor_ray_nor_mlflow():
+    program = (
+        "import sys, sweeps.ledger, sweeps.progress\n"
+        "print(sorted({'torch', 'ray', 'mlflow', 'pandas'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout == b"[]\n"
