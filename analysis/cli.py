@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.exceptions import Abort, TyperException
@@ -21,7 +21,6 @@ from trainers.schema import InputError
 if TYPE_CHECKING:
     from analysis.law import Law
     from analysis.runs import Runs
-    from analysis.study import Study
     from sweeps.spec import Sweep
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -96,6 +95,7 @@ def report(
     from rich.console import Console
 
     from analysis.report import write_report
+    from analysis.show import show_claims
     from analysis.study import study
     from analysis.tracked import load_runs
     from sweeps.tracking import attach_report, default_uri
@@ -107,7 +107,7 @@ def report(
     page = write_report(found, folder)
     attach_report(uri, name, folder)
     console = Console()
-    _show_claims(found, console)
+    show_claims(found, console)
     console.print(f"{page.resolve()}", soft_wrap=True, markup=False, highlight=False)
 
 
@@ -129,10 +129,13 @@ def fit(
     as_json: JsonOption = False,
 ) -> None:
     """Fit one law to a table of runs."""
+    from rich.console import Console
+
     from analysis.fit import as_document
     from analysis.fit import fit as fitted
     from analysis.holdout import hold_out as leave_out
     from analysis.law import find_law
+    from analysis.show import show_fit
 
     chosen = find_law(law)
     largest = _largest(hold_out)
@@ -163,7 +166,7 @@ def fit(
     if as_json:
         typer.echo(json.dumps(document, indent=1))
     else:
-        _show_fit(document)
+        show_fit(document, Console())
 
 
 @app.command()
@@ -176,9 +179,12 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Rank laws by how well they predict the largest scales from the others."""
+    from rich.console import Console
+
     from analysis.compare import as_documents
     from analysis.compare import compare as compared
     from analysis.law import find_law
+    from analysis.show import show_comparison
 
     names = list(dict.fromkeys(name.strip() for name in laws.split(",")))
     chosen = [find_law(name) for name in names]
@@ -188,7 +194,7 @@ def compare(
     if as_json:
         typer.echo(json.dumps({"laws": documents, "rows": len(runs)}, indent=1))
     else:
-        _show_comparison(documents)
+        show_comparison(documents, Console())
 
 
 @app.command("laws")
@@ -267,71 +273,6 @@ def _largest(text: str | None) -> int | None:
     if matched is None or int(matched[1]) < 1:
         raise InputError(f"--hold-out: expected largest:K with K at least 1, got {text!r}")
     return int(matched[1])
-
-
-def _show_claims(found: Study, console: Any) -> None:
-    from rich.table import Table
-
-    from analysis.summary import between, number, stated
-
-    if not found.verdicts:
-        return
-    shown = Table("verdict", "claim", "published", "here", "trials", box=None)
-    for one in found.verdicts:
-        here = "no value" if one.value is None else number(one.value)
-        if one.low is not None:
-            here = f"{here} ({between(one.low, one.high)})"
-        unsure = "" if one.sure or one.verdict == "not comparable" else ", uncertain"
-        published = "" if one.published is None else stated(one.published)
-        cells = (f"{one.verdict}{unsure}", one.say, published, here, str(one.trials))
-        shown.add_row(*(cell.replace("[", r"\[") for cell in cells))
-    console.print(shown)
-
-
-def _show_fit(document: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from analysis.summary import number
-
-    console = Console()
-    shown = Table("coefficient", "value", "standard error", "95 % interval", box=None)
-    for name, one in document["coefficients"].items():
-        interval = (
-            "none" if one["low"] is None else f"{number(one['low'])} to {number(one['high'])}"
-        )
-        shown.add_row(name, number(one["value"]), number(one["standard_error"]), interval)
-    console.print(f"{document['law']}: {document['formula']}", markup=False, highlight=False)
-    console.print(shown)
-    console.print(
-        f"{document['status']}; {document['rows']} rows, {len(document['omitted'])} left out; "
-        f"objective {document['objective']:.10g}; {document['resamples']} resamples of "
-        f"{document['resampled']}",
-        markup=False,
-        highlight=False,
-    )
-    for one in document["warnings"]:
-        console.print(f"{one['code']}: {one['text']}", markup=False, highlight=False)
-    test = document.get("hold_out")
-    if test is not None:
-        error = test["refused"] or f"mean error {test['error']:.2%}"
-        console.print(
-            f"without the largest {test['largest']}: {error}", markup=False, highlight=False
-        )
-
-
-def _show_comparison(documents: Sequence[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from analysis.summary import number
-
-    shown = Table("law", "held-out error", "AICc", "status", box=None)
-    for one in documents:
-        error = "none" if one["held_out_error"] is None else f"{one['held_out_error']:.2%}"
-        status = one["refused"] or one["fit"]["status"]
-        shown.add_row(one["law"], error, number(one["aicc"]), status)
-    Console().print(shown)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 INTERVAL = "95 % Student t interval over trials"
 
@@ -29,7 +29,7 @@ def summary(values: Sequence[float]) -> Summary | None:
     mean = float(numbers.mean())
     if len(numbers) == 1:
         return Summary(1, mean, None, None)
-    half = stats.t.ppf(0.975, len(numbers) - 1) * numbers.std(ddof=1) / math.sqrt(len(numbers))
+    half = special.stdtrit(len(numbers) - 1, 0.975) * numbers.std(ddof=1) / math.sqrt(len(numbers))
     return Summary(len(numbers), mean, mean - float(half), mean + float(half))
 
 
