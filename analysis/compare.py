@@ -10,7 +10,6 @@ import numpy as np
 from analysis.fit import DELTA, Fit, as_document, fit, predict_fit
 from analysis.holdout import Backtest, backtests
 from analysis.law import Law
-from analysis.points import Pool
 from analysis.runs import Runs
 from trainers.schema import InputError
 
@@ -37,18 +36,18 @@ def compare(
     inputs: Mapping[str, str],
     target: str,
     *,
-    pool: Pool = "none",
     delta: float = DELTA,
 ) -> tuple[Candidate, ...]:
     """Fit every law and rank them, the least held-out error first; a refused law comes last.
 
-    Each law takes from `inputs` those that it has. The error averages over the hold-outs that all
-    laws with one could do, so that every law is tested on the same points.
+    Each law takes from `inputs` those that it has; the scale of a row is the product of them all,
+    so that every law is tested on the same rows. The error averages over the hold-outs that all
+    laws with one could do.
 
     Raises:
         InputError: a column that a law needs is missing or not positive.
     """
-    tested = {law.name: _tests(law, runs, inputs, target, pool, delta) for law in laws}
+    tested = {law.name: _tests(law, laws, runs, inputs, target, delta) for law in laws}
     possible = [
         {one.largest for one in tests if one.error is not None} for tests in tested.values()
     ]
@@ -60,7 +59,7 @@ def compare(
         ]
         error = float(np.mean(errors)) if errors else None
         try:
-            fitted = fit(law, runs, _own(law, inputs), target, pool=pool, delta=delta, bootstrap=0)
+            fitted = fit(law, runs, _own(law, inputs), target, delta=delta, bootstrap=0)
         except InputError as refusal:
             candidates.append(Candidate(law, error, None, None, tested[law.name], str(refusal)))
             continue
@@ -91,9 +90,11 @@ def _own(law: Law, inputs: Mapping[str, str]) -> dict[str, str]:
 
 
 def _tests(
-    law: Law, runs: Runs, inputs: Mapping[str, str], target: str, pool: Pool, delta: float
+    law: Law, laws: Sequence[Law], runs: Runs, inputs: Mapping[str, str], target: str, delta: float
 ) -> tuple[Backtest, ...]:
-    return backtests(law, runs, _own(law, inputs), target, pool=pool, delta=delta)
+    needed = {name for law in laws for name in law.input_names}
+    by = [column for name, column in inputs.items() if name in needed]
+    return backtests(law, runs, _own(law, inputs), target, delta=delta, by=by)
 
 
 def _rank(one: Candidate) -> tuple[bool, float, float, str]:

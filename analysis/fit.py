@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from analysis.identify import Finding, findings
 from analysis.law import Law, Values, predict_many
-from analysis.objective import Surface, Targets, curvature, held, natural, surface
+from analysis.objective import Surface, Targets, curvature, held, natural, predicted, surface
 from analysis.points import Points, Pool, check_design, log_points, points
 from analysis.runs import Omitted, Runs
 from analysis.solver import Solution, resolve, solve
@@ -106,7 +106,7 @@ def fit(
     here = surface(law, logs, log_loss)
     targets = Targets((log_loss - here.log_scale)[None], np.ones((1, len(on))))
     found = solve(here, targets, delta)
-    draws, drawn, refitted = _bootstrap(on, here, found, pool, delta, bootstrap, seed)
+    draws, drawn, refitted, scatter = _bootstrap(on, here, found, pool, delta, bootstrap, seed)
     best = found.vectors[:1]
     bends = curvature(here, targets, best, delta)
     noticed = findings(
@@ -122,6 +122,8 @@ def fit(
         drawn=drawn,
         asked=bootstrap,
         pool=pool,
+        misfit=np.log(predicted(here, best)[0]) - targets.log_loss[0],
+        scatter=scatter,
     )
     natural_draws = natural(here, draws)
     natural_draws.setflags(write=False)
@@ -188,10 +190,13 @@ def as_document(fitted: Fit) -> dict[str, Any]:
 
 def _bootstrap(
     on: Points, here: Surface, found: Solution, pool: Pool, delta: float, count: int, seed: int
-) -> tuple[Float[np.ndarray, "draw coefficient"], str, float]:
-    """The coefficients of every usable resample, what was drawn, and the share that converged."""
+) -> tuple[Float[np.ndarray, "draw coefficient"], str, float, Float[np.ndarray, " run"] | None]:
+    """The coefficients of every usable resample, what was drawn, the share that converged.
+
+    Last comes the standard error of every log loss, where its replicates tell it.
+    """
     if count == 0:
-        return np.empty((0, found.vectors.shape[1])), "nothing", 1.0
+        return np.empty((0, found.vectors.shape[1])), "nothing", 1.0, None
     drawn = resamples(on, pool, here.log_scale, count, seed)
     targets = drawn.targets
     if len(targets.weight) > 1:
@@ -199,10 +204,11 @@ def _bootstrap(
         good = usable(on, targets, least, found.vectors.shape[1])
         # Weights cannot move a law that passes through every point: that is no interval at all.
         if good.mean() < 0.5 or len(on) == found.vectors.shape[1]:
-            return np.empty((0, found.vectors.shape[1])), drawn.drawn, 1.0
+            return np.empty((0, found.vectors.shape[1])), drawn.drawn, 1.0, None
         targets = targets.of(good)
     again = resolve(here, targets, found, delta)
-    return again.vectors, drawn.drawn, float(again.converged.mean())
+    scatter = targets.log_loss.std(axis=0, ddof=1) if len(targets.log_loss) > 1 else None
+    return again.vectors, drawn.drawn, float(again.converged.mean()), scatter
 
 
 def _estimates(

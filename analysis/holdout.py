@@ -1,6 +1,6 @@
 """Backtests: fit without the largest scales, predict them, and see how far off the law was."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,16 +52,19 @@ def hold_out(
     largest: int,
     pool: Pool = "none",
     delta: float = DELTA,
+    by: Sequence[str] = (),
 ) -> Backtest:
     """Leave out the `largest` scales (all points of each), fit the rest, predict them.
 
-    The scale of a point is the product of its inputs, which for sizes and tokens is compute.
+    The scale of a point is the product of its inputs, which for sizes and tokens is compute. For
+    rows that are not pooled it may be that of the columns in `by` instead, so that laws of
+    different inputs are tested on the same rows.
 
     Raises:
         InputError: a column is not fit for a law, or there are no more scales than are left out.
     """
     on = points(law, runs, inputs, target, pool)
-    scale = np.exp(sum(np.log(values) for values in on.values.values()))
+    scale = _scale(on, runs, by)
     level = level_of(scale)
     if largest < 1 or largest > level.max(initial=0):
         raise InputError(
@@ -97,17 +100,23 @@ def backtests(
     *,
     pool: Pool = "none",
     delta: float = DELTA,
+    by: Sequence[str] = (),
 ) -> tuple[Backtest, ...]:
     """Hold out the largest 1, 2 and 4 scales, as far as there are more."""
     on = points(law, runs, inputs, target, pool)
-    scales = 1 + int(
-        level_of(np.exp(sum(np.log(one) for one in on.values.values()))).max(initial=0)
-    )
+    scales = 1 + int(level_of(_scale(on, runs, by)).max(initial=0))
     return tuple(
-        hold_out(law, runs, inputs, target, largest=count, pool=pool, delta=delta)
+        hold_out(law, runs, inputs, target, largest=count, pool=pool, delta=delta, by=by)
         for count in LARGEST
         if count < scales
     )
+
+
+def _scale(on: Points, runs: Runs, by: Sequence[str]) -> Float[np.ndarray, " run"]:
+    columns = [runs.numbers(name) for name in by] if by else list(on.values.values())
+    if len(columns[0]) != len(on):
+        raise InputError("hold-out: expected rows that are not pooled beside other columns")
+    return np.exp(sum(np.log(one) for one in columns))
 
 
 def best_vector(law: Law, on: Points, delta: float) -> Float[np.ndarray, "1 coefficient"]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy import special
 
 from analysis.law import Law
 from analysis.objective import Surface
@@ -13,6 +14,7 @@ from analysis.points import Points, Pool
 
 COLLINEAR, NEARLY_COLLINEAR = 0.9999, 0.98  # correlation of two log inputs
 FLAT = 1e-10  # least eigenvalue of the scaled curvature, below which a direction is not determined
+BY_CHANCE = 1e-3  # probability below which a misfit is not put down to replicates
 WIDE = 0.5  # share of an exponent's permitted range that its interval may cover
 
 
@@ -39,10 +41,13 @@ def findings(
     drawn: str,
     asked: int,
     pool: Pool,
+    misfit: Float[np.ndarray, " run"],
+    scatter: Float[np.ndarray, " run"] | None,
 ) -> tuple[Finding, ...]:
     """Everything that a reader of the fit must know, the gravest first.
 
-    `draws` and `best` are in centred units; `refitted` is the share of resamples that converged.
+    `draws` and `best` are in centred units; `refitted` is the share of resamples that converged;
+    `misfit` is each point's log residual and `scatter` its standard error from its replicates.
     """
     found = [
         *_solver(converged, refitted),
@@ -50,6 +55,7 @@ def findings(
         *_bounds(law, surface, best, at_bound),
         *_flatness(law, majorant, at_bound),
         *_spread(law, surface, draws),
+        *_form(law, misfit, scatter),
         *_resampling(on, pool, asked, len(draws), drawn),
     ]
     return tuple(sorted(found, key=lambda one: not one.status))
@@ -196,6 +202,23 @@ def _spread(
                 f"{floor} is at its lower bound in {share:.0%} of the resamples: the data do not "
                 "show an irreducible loss",
             )
+
+
+def _form(
+    law: Law, misfit: Float[np.ndarray, " run"], scatter: Float[np.ndarray, " run"] | None
+) -> Iterator[Finding]:
+    """A chi-square test of lack of fit against pure error: Draper and Smith 1998, section 2.1."""
+    spare = len(misfit) - len(law.coefficients)
+    if scatter is None or spare < 1 or (scatter == 0).any():
+        return
+    excess = float(((misfit / scatter) ** 2).sum())
+    chance = float(special.chdtrc(spare, excess))
+    if chance < BY_CHANCE:
+        yield Finding(
+            "lack_of_fit",
+            f"the cells lie {np.sqrt(excess / spare):.1f} times further from the law than their "
+            "replicates explain: another form may be right, and the interval does not cover that",
+        )
 
 
 def _resampling(on: Points, pool: Pool, asked: int, kept: int, drawn: str) -> Iterator[Finding]:

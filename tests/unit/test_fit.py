@@ -147,3 +147,14 @@ def test_scaling_the_units_scales_the_amplitudes_and_nothing_else():
     second = fit(FLOOR, scaled, X, "loss", bootstrap=0)
     assert second.objective == pytest.approx(first.objective, rel=1e-9)
     assert second.coefficient("c").value == pytest.approx(first.coefficient("c").value, rel=1e-6)
+
+
+def test_a_law_of_the_wrong_form_is_told_from_noise_by_the_replicates():
+    generator = np.random.default_rng(4)
+    x = np.repeat(2.0 ** np.arange(2, 9), 20)
+    noise = np.exp(generator.normal(0, 0.05, len(x)))
+    bent = _runs(x=x, loss=(0.2 + 5 / x) * noise)
+    straight = _runs(x=x, loss=5 / x * noise)
+    options = {"pool": "median", "bootstrap": 200}
+    assert "lack_of_fit" in _codes(fit(POWER, bent, X, "loss", **options))  # type: ignore[arg-type]
+    assert "lack_of_fit" not in _codes(fit(POWER, straight, X, "loss", **options))  # type: ignore[arg-type]

@@ -68,3 +68,14 @@ def test_aicc_prefers_the_law_with_fewer_coefficients_when_both_fit():
     assert power is not None
     assert floor is not None
     assert power < floor
+
+
+def test_laws_of_different_inputs_are_tested_on_the_same_rows():
+    generator = np.random.default_rng(2)
+    params, tokens = 10 ** generator.uniform(6, 9, 40), 10 ** generator.uniform(8, 11, 40)
+    losses = 1.7 + 400 * params**-0.34 + 1500 * tokens**-0.36
+    table = pd.DataFrame({"x": params, "params": params, "tokens": tokens, "loss": losses})
+    names = {"x": "x", "params": "params", "tokens": "tokens"}
+    found = compare([POWER, find_law("chinchilla")], Runs(table), names, "loss")
+    first, second = ({point.measured for point in one.backtests[0].points} for one in found)
+    assert first == second
