@@ -1,0 +1,268 @@
+"""What the trainers gain over what a user would write, side by side in one process on one thread.
+
+Run `python -m tests.benchmarks.bench_trainers`, with `--json` for one JSON document. Both sides of a
+line take turns, so that a busy machine slows both; a ratio above 1 means that ours is faster.
+"""
+
+import argparse
+import json
+import math
+import random
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from tests.trials import gcd_trial
+from trainers import machine
+from trainers.config import TrialConfig
+from trainers.data.batches import TokenBatch, test_batch, training_batch
+from trainers.data.encoding import PAD, START
+from trainers.data.shape import TokenShape
+from trainers.evaluate import test_metrics
+from trainers.loop import Pack, Start
+from trainers.models.model import TokenModel
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One comparison: units of work a second, and the median ratio of neighbouring turns."""
+
+    name: str
+    unit: str
+    ours: float
+    plain: float
+    ratio: float
+
+
+def compare(
+    name: str, unit: str, work: int, ours: Callable[[], object], plain: Callable[[], object]
+) -> Line:
+    """Take turns for about three seconds; `work` units are done by each call of either side."""
+    ours(), plain()  # caches and kernels
+    pairs = []
+    until = time.perf_counter() + 3
+    while time.perf_counter() < until or len(pairs) < 5:
+        pairs.append((seconds(ours), seconds(plain)))
+    mine, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
+    ratio = statistics.median(theirs / mine for mine, theirs in pairs)
+    return Line(name, unit, work / mine, work / theirs, ratio)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long one call takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+# Data, one example after the other
+
+
+def written(number: int, base: int) -> list[int]:
+    """Sign and digits, most significant first."""
+    digits = []
+    while number:
+        number, digit = divmod(number, base)
+        digits.append(digit + 5)
+    return [3, *reversed(digits)]
+
+
+def plain_batch(base: int, size: int, rng: random.Random) -> tuple[Tensor, Tensor]:
+    """Pairs with their GCD, encoded and collated as in a data set's `__getitem__`."""
+    questions, answers = [], []
+    for _ in range(size):
+        a, b = rng.randint(1, 1_000_000), rng.randint(1, 1_000_000)
+        questions.append(torch.tensor(written(a, base) + written(b, base)))
+        answers.append(torch.tensor([*written(math.gcd(a, b), base), 2]))
+    return (
+        pad_sequence(questions, batch_first=True, padding_value=PAD),
+        pad_sequence(answers, batch_first=True, padding_value=PAD),
+    )
+
+
+def data_line(base: int) -> Line:
+    """Batches of 256, ten at a time."""
+    trial = gcd_trial(
+        task={"kind": "gcd"}, encoding={"kind": "digits", "base": base}, batch_size=256
+    )
+    rng = random.Random(0)
+    steps = 10
+    return compare(
+        f"GCD data, base {base}",
+        "examples/s",
+        256 * steps,
+        lambda: training_batch([trial], [0], steps, CPU),
+        lambda: [plain_batch(base, 256, rng) for _ in range(steps)],
+    )
+
+
+# Training: the same decoder-only transformer as an ordinary module
+
+
+class Block(nn.Module):
+    """Pre-norm causal self-attention and MLP."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm, self.mlp_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The stream after this layer."""
+        parts = self.qkv(self.norm(x)).unflatten(-1, (3, self.heads, -1))
+        query, key, value = parts.permute(2, 0, 3, 1, 4)
+        read = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        x = x + self.out(read.transpose(1, 2).flatten(2))
+        return x + self.mlp(self.mlp_norm(x))
+
+
+class Plain(nn.Module):
+    """Logits over the whole sequence, as most training code computes them."""
+
+    def __init__(self, shape: TokenShape, width: int, heads: int, layers: int) -> None:
+        super().__init__()
+        self.token = nn.Embedding(shape.vocabulary, width)
+        self.place = nn.Embedding(shape.tokens, width)
+        self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(layers)))
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, shape.vocabulary)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Scores of the token at each place."""
+        x = self.token(tokens) + self.place.weight[: tokens.shape[1]]
+        return self.head(self.norm(self.blocks(x)))
+
+
+def decoder_only(width: int, layers: int, batch: int, seed: int) -> TrialConfig:
+    """GCD up to 10^6 in base 10."""
+    return gcd_trial(
+        task={"kind": "gcd"},
+        model={
+            "kind": "transformer",
+            "encoder_layers": 0,
+            "decoder_layers": layers,
+            "width": width,
+            "heads": 4,
+        },
+        optimizer={"kind": "adamw"},
+        batch_size=batch,
+        budget={"steps": 1_000_000},
+        seed=seed,
+    )
+
+
+def training_line(name: str, width: int, layers: int, batch: int, trials: int) -> Line:
+    """Steps of `trials` trials, on data made beforehand."""
+    configs = [decoder_only(width, layers, batch, seed) for seed in range(trials)]
+    shape = configs[0].shape()
+    assert isinstance(shape, TokenShape)
+    made = training_batch(configs, [0] * trials, 1, CPU)
+    assert isinstance(made, TokenBatch)
+    pack = Pack.of([Start(config) for config in configs], CPU)
+    models = [Plain(shape, width, 4, layers) for _ in configs]
+    optimizers = [torch.optim.AdamW(model.parameters(), fused=True) for model in models]
+    given = torch.cat([torch.full_like(made.answer[..., :1], START), made.answer[..., :-1]], dim=-1)
+    tokens = torch.cat([made.question, given], dim=-1)
+    wanted = torch.cat([torch.full_like(made.question, PAD), made.answer], dim=-1)
+    steps = 5
+
+    def plain() -> None:
+        for row, (model, optimizer) in enumerate(zip(models, optimizers, strict=True)):
+            for _ in range(steps):
+                logits = model(tokens[row])
+                loss = F.cross_entropy(
+                    logits.flatten(0, 1), wanted[row].flatten(), ignore_index=PAD
+                )
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+
+    def ours() -> None:
+        for _ in range(steps):
+            pack.step(made)
+
+    return compare(name, "steps/s of all trials", steps * trials, ours, plain)
+
+
+def alone_line() -> Line:
+    """A pack of 8 against the same trials one after the other, in our own code."""
+    configs = [decoder_only(32, 1, 32, seed) for seed in range(8)]
+    made = training_batch(configs, [0] * 8, 1, CPU)
+    singles = [training_batch([config], [0], 1, CPU) for config in configs]
+    pack = Pack.of([Start(config) for config in configs], CPU)
+    packs = [Pack.of([Start(config)], CPU) for config in configs]
+    return compare(
+        "pack of 8 / 8 packs of 1 (width 32)",
+        "steps/s of all trials",
+        8,
+        lambda: pack.step(made),
+        lambda: [one.step(batch) for one, batch in zip(packs, singles, strict=True)],
+    )
+
+
+# Exact match
+
+
+def exact_match_line(encoder_layers: int) -> Line:
+    """1,000 test examples at width 64; both sides make them."""
+    trial = gcd_trial(
+        task={"kind": "gcd"},
+        model={"kind": "transformer", "encoder_layers": encoder_layers, "width": 64, "heads": 4},
+    )
+    model = trial.model
+    assert isinstance(model, TokenModel)
+    pack = Pack.of([Start(trial)], CPU)
+    weights = pack.layout.views(pack.flat)
+
+    @torch.no_grad()
+    def forced() -> None:
+        test_metrics(model, weights, [trial], CPU, 1_000)
+
+    @torch.no_grad()
+    def greedy() -> None:
+        batch = test_batch([trial], 0, 1_000, CPU)
+        assert isinstance(batch, TokenBatch)
+        given = model.generate(weights, batch.question, batch.answer.shape[-1])
+        (given == batch.answer).all(dim=-1).double().mean().item()
+
+    side = "encoder-decoder" if encoder_layers else "decoder-only"
+    return compare(f"exact match / greedy, {side}", "examples/s", 1_000, forced, greedy)
+
+
+def main() -> None:
+    """Print the table, or the document."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    machine.prepare(threads=1)
+    lines = [
+        data_line(10),
+        data_line(1_000),
+        training_line("pack of 8 / 8 modules (width 32, 1 layer, batch 32)", 32, 1, 32, 8),
+        training_line("1 trial / 1 module (width 32, 1 layer, batch 32)", 32, 1, 32, 1),
+        training_line("1 trial / 1 module (width 64, 2 layers, batch 64)", 64, 2, 64, 1),
+        alone_line(),
+        exact_match_line(0),
+        exact_match_line(1),
+    ]
+    if arguments.json:
+        print(json.dumps({"torch": torch.__version__, "lines": [asdict(line) for line in lines]}))
+        return
+    print(f"{'':52}{'ours':>12}{'plain':>12}{'ratio':>8}")
+    for line in lines:
+        print(f"{line.name:52}{line.ours:12,.0f}{line.plain:12,.0f}{line.ratio:7.2f}x  {line.unit}")
+
+
+if __name__ == "__main__":
+    main()
