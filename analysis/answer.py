@@ -43,7 +43,7 @@ def _verdicts(found: Study) -> Iterator[str]:
     unsure = sum(not one.sure and one.verdict != "not comparable" for one in found.verdicts)
     if unsure:
         verdicts = "One verdict is" if unsure == 1 else f"{unsure} verdicts are"
-        yield f"{verdicts} uncertain: an interval crosses the threshold, or there is none."
+        yield f"{verdicts} uncertain, for the reason given with it."
 
 
 def _claims(found: Study) -> Iterator[str]:
@@ -96,6 +96,8 @@ def _fit(one: SweepFit) -> str:
         for each in (one.fit.coefficient(exponent.name) for exponent in one.fit.law.exponents)
     )
     status = "" if one.fit.status == "converged" else f", but the fit is {one.fit.status}"
+    if any(warning.code == "lack_of_fit" for warning in one.fit.warnings):
+        status += ", but this form does not fit the cells as closely as their replicates agree"
     tested = next((test for test in one.backtests if test.error is not None), None)
     held = ""
     if tested is not None and tested.error is not None:

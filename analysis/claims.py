@@ -146,6 +146,10 @@ def _coefficient(claim: CoefficientClaim, fits: Sequence[Fitted]) -> Verdict:
     if estimate.low is None or estimate.high is None:
         return decided("not comparable", "the fit has no interval")
     spread = between(estimate.low, estimate.high)
+    fits_badly = any(one.code == "lack_of_fit" for one in fitted.warnings)
+    doubt = (
+        "; the form of the law does not fit the cells, so this is uncertain" if fits_badly else ""
+    )
     if not estimate.low <= claim.published <= estimate.high:
         also = ""
         if claim.against is not None and estimate.low <= claim.against <= estimate.high:
@@ -153,7 +157,8 @@ def _coefficient(claim: CoefficientClaim, fits: Sequence[Fitted]) -> Verdict:
         return decided(
             "not reproduced",
             f"the interval of {claim.coefficient}, {spread}, excludes "
-            f"{stated(claim.published)}{also}",
+            f"{stated(claim.published)}{also}{doubt}",
+            sure=not fits_badly,
         )
     if claim.against is not None and estimate.low <= claim.against <= estimate.high:
         return decided(
@@ -165,7 +170,9 @@ def _coefficient(claim: CoefficientClaim, fits: Sequence[Fitted]) -> Verdict:
     also = f" and excludes the rival {stated(claim.against)}" if claim.against is not None else ""
     return decided(
         "reproduced",
-        f"the interval of {claim.coefficient}, {spread}, contains {stated(claim.published)}{also}",
+        f"the interval of {claim.coefficient}, {spread}, contains "
+        f"{stated(claim.published)}{also}{doubt}",
+        sure=not fits_badly,
     )
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from analysis.claims import Verdict, verdict
@@ -151,3 +152,26 @@ def test_a_refused_fit_is_not_compared():
         "not comparable",
         "the fit was refused: no finished trials",
     )
+
+
+@pytest.mark.parametrize("published", [1.0, 4.0])
+def test_a_verdict_from_a_law_that_does_not_fit_is_uncertain(published: float):
+    generator = np.random.default_rng(0)
+    trials = [
+        MadeTrial(
+            f"{width}-{seed}",
+            {"model.width": width, "budget.steps": 4000, "seed": seed},
+            {"test_loss": (0.4 / width + 1 / width**2) * float(np.exp(generator.normal(0, 0.01)))},
+        )
+        for width in (4, 8, 16, 32, 64, 128, 256)
+        for seed in range(10)
+    ]
+    spec = FitSpec(name="width", law="power", inputs={"x": "model.width"}, metric="test_loss")
+    sweep = width_sweep(report={"fits": [spec.model_dump(mode="json")]}, claims=[])
+    fitted = study(sweep, as_runs(trials), resamples=100).fits
+    assert fitted[0].fit is not None
+    middle = fitted[0].fit.coefficient("c").value
+    found = _coefficient(fitted, published=middle if published == 1.0 else published)
+    assert found.verdict == ("reproduced" if published == 1.0 else "not reproduced")
+    assert not found.sure
+    assert "does not fit the cells" in found.reason
