@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from sweeps.cost import Pack, Price
     from sweeps.ledger import Ledger
     from sweeps.plan import Plan
+    from sweeps.publishing.publisher import Publisher
     from sweeps.spec import Sweep
-    from sweeps.tracking import Publisher
 
     Check = Callable[[Sweep], None]
 
@@ -43,6 +43,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on s
 DEFAULT_STORAGE = Path("lawsweep-data")
 
 _ASK_ABOVE_S = 3600.0
+_PUBLISH_S = 3600.0
 
 
 @app.command()
@@ -158,13 +159,14 @@ def sync(
 ) -> None:
     """Publish to MLflow what is not yet published; to another server with --tracking."""
     from sweeps.ledger import Ledger
+    from sweeps.publishing.publisher import Publisher
     from sweeps.spec import from_resolved
-    from sweeps.tracking import Publisher, default_uri
+    from sweeps.tracking import default_uri
 
     folder = Ledger(storage).sweep(name)
     sweep, trials = from_resolved(folder.resolved()), folder.trials()
     publisher = Publisher(tracking or default_uri(storage), Ledger(storage), sweep, trials)
-    published = publisher.publish()
+    published = publisher.stop(timeout_s=_PUBLISH_S)  # and close the runs of a killed driver
     if published.error is not None:
         typer.echo(f"sync: {published.points_left:,} points wait: {published.error}", err=True)
         raise typer.Exit(1)
@@ -297,7 +299,8 @@ def _publisher(
     if importlib.util.find_spec("mlflow") is None:
         console.print("MLflow is not installed: copy the storage folder, and `lawsweep sync` there")
         return None
-    from sweeps.tracking import Publisher, default_uri
+    from sweeps.publishing.publisher import Publisher
+    from sweeps.tracking import default_uri
 
     records = [trial.record() for trial in price.plan.trials]
     return Publisher(tracking or default_uri(ledger.root), ledger, price.plan.sweep, records)

@@ -142,4 +142,6 @@ def _build(
         return loader.construct_object(node)
     except ValueError as error:
         came = shown(str(node.value))
-        raise InputError(f"{name}:{line}: expected a number that can be read, got {came}") from error
+        raise InputError(
+            f"{name}:{line}: expected a number that can be read, got {came}"
+        ) from error

@@ -10,11 +10,12 @@ from rich.console import Console
 
 from sweeps.cost import Pack, Price
 from sweeps.ledger import Ledger
-from sweeps.progress import Screen, Watch
+from sweeps.progress import Screen
 from sweeps.spec import resolved_text
+from sweeps.watch import Watch
 
 if TYPE_CHECKING:
-    from sweeps.tracking import Published, Publisher
+    from sweeps.publishing.publisher import Published, Publisher
 
 _LOOK_EVERY_S = 1.0
 _LAST_PASS_S = 60.0  # a tracker that is away longer is caught up with by `sync`

@@ -21,7 +21,6 @@ from sweeps.curve import (
     CurveReader,
     LedgerConflict,
     LedgerDamaged,
-    LedgerError,
     TimedPoint,
     attempts_in,
     encoded,
@@ -29,23 +28,9 @@ from sweeps.curve import (
     spelled_number,
     spelled_numbers,
 )
-from sweeps.sweep_folder import SweepFolder, SweepLocked
+from sweeps.sweep_folder import SweepFolder
 from trainers.result import Outcome, OutcomeName, Point
 from trainers.schema import InputError, shown
-
-__all__ = [
-    "Attempt",
-    "CurveReader",
-    "Ending",
-    "Ledger",
-    "LedgerConflict",
-    "LedgerDamaged",
-    "LedgerError",
-    "SweepFolder",
-    "SweepLocked",
-    "TimedPoint",
-    "TrialFolder",
-]
 
 NOTES_FILE = "notes.txt"
 

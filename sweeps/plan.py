@@ -1,7 +1,7 @@
 """Expand a sweep into trials, validate every one, and name each by its content. Needs no cluster."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from sweeps.axes import Point
 from sweeps.spec import SpecError, Sweep
 from trainers.config import TrialConfig, trial_config
-from trainers.schema import InputError, shown, spelled
+from trainers.schema import InputError, flattened, shown, spelled
 
 SUMMARY_METRICS = frozenset({"params", "flops", "examples", "tokens", "wall_s", "diverged"})
 """Numbers that every trial has, without its task reporting them."""
@@ -77,15 +77,6 @@ def plan(sweep: Sweep) -> Plan:
     planned = Plan(sweep, tuple(trials.values()), places - len(trials))
     _check_questions(planned)
     return planned
-
-
-def flattened(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """A nested mapping by dotted path: {"model": {"width": 64}} gives {"model.width": 64}."""
-    flat: dict[str, Any] = {}
-    for name, value in config.items():
-        path = f"{above}{name}"
-        flat |= flattened(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
-    return flat
 
 
 def _configs(sweep: Sweep) -> Iterator[tuple[Point, TrialConfig]]:

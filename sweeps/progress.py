@@ -10,9 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.watch import Cell, Grid, Snapshot, Watch, snapshot
-
-__all__ = ["Screen", "Snapshot", "Watch", "show", "snapshot"]
+from sweeps.watch import Cell, Grid, Snapshot
 
 _LINE_EVERY_S = 10.0
 _STYLES = {

@@ -9,8 +9,9 @@ from rich.table import Table
 
 from sweeps.cost import Price, PricedTrial
 from sweeps.ledger import Ledger
-from sweeps.progress import Watch, duration, show
+from sweeps.progress import duration, show
 from sweeps.spec import Sweep, from_resolved
+from sweeps.watch import Watch
 
 _BYTES_OF_PARAMETER = 16  # float32 weight, gradient and two moments
 _ROWS_SHOWN = 12

@@ -9,21 +9,9 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from sweeps import pages, published, tracker
-from sweeps.publisher import Published, Publisher
+from sweeps.publishing import pages, published, tracker
 from sweeps.spec import Sweep, from_resolved
-from trainers.schema import InputError
-
-__all__ = [
-    "Published",
-    "Publisher",
-    "TrackedTrial",
-    "attach_report",
-    "default_uri",
-    "read_trials",
-    "server_command",
-    "view_link",
-]
+from trainers.schema import InputError, flattened
 
 
 @dataclass(frozen=True)
@@ -34,9 +22,7 @@ class TrackedTrial:
     run_id: str
     outcome: str  # finished, diverged, stopped, failed, or running
     reason: str  # why it did not finish; empty when it did
-    fields: dict[
-        str, Any
-    ]  # the whole resolved config by dotted path: {"encoding.base": 30, "seed": 1}
+    fields: dict[str, Any]  # the resolved config by dotted path: {"encoding.base": 30, "seed": 1}
     metrics: dict[str, float]  # the last value of each metric, with params, flops, examples, wall_s
     details: dict[str, Any]  # what is not a number: {"learned": [1, 2, 3]}
 
@@ -76,7 +62,7 @@ def _tracked(client: MlflowClient, key: str, run: Run) -> TrackedTrial:
         run_id=run.info.run_id,
         outcome=tags.get(published.OUTCOME, "running"),
         reason=tracker.read_text(client, run, published.REASON) or "",
-        fields=published.flattened(json.loads(config or "{}")),
+        fields=flattened(json.loads(config or "{}")),
         metrics={**run.data.metrics, **infinite},
         details=json.loads(details or "{}"),
     )

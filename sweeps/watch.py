@@ -10,7 +10,7 @@ from typing import Any
 
 from sweeps.curve import CurveReader, LedgerError
 from sweeps.ledger import Attempt, Ending, Ledger
-from sweeps.published import run_name, shortly
+from sweeps.publishing.published import run_name, shortly
 from sweeps.spec import Sweep
 
 _RATE_OVER_S = 60.0  # long enough that the reports of packs even out

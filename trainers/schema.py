@@ -1,6 +1,6 @@
 """The strict, frozen base of everything that a user writes in a file; no torch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -79,3 +79,12 @@ def spelled(place: tuple[str | int, ...]) -> str:
                 yield name if number == 0 else f".{name}"
 
     return "".join(parts())
+
+
+def flattened(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """A nested mapping by dotted path: {"model": {"width": 64}} gives {"model.width": 64}."""
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        path = f"{above}{name}"
+        flat |= flattened(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
+    return flat

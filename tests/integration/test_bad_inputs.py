@@ -29,6 +29,8 @@ claims:
   - {say: it learns, metric: accuracy, at_least: 0.1}
 """
 
+AXIS, STEPS = "values: [6, 10]}", "budget: {steps: 20}"
+
 # what replaces what in the good file, and what the message must point at
 CHANGED = [
     ("name: good", "name: ../escape", "name"),
@@ -72,9 +74,9 @@ CHANGED = [
     ("field: encoding.base", "field: encoding..base", "axes[0].field"),
     ("field: encoding.base", "field: seed", "seed"),
     ("field: encoding.base", "field: task.kind.deep", "axes"),
-    ("values: [6, 10]}", "values: [6, 10]}\n  - {kind: values, field: encoding.base, values: [3]}", "encoding.base"),
-    ("values: [6, 10]}", "values: [6]}\n  - {kind: zip, fields: {model.width: [16, 32], model.heads: [2]}}", "axes[1]"),
-    ("values: [6, 10]}", "values: [6]}\n  - {kind: log_range, field: model.width, low: 9, high: 3, count: 2}", "axes[1]"),
+    (AXIS, f"{AXIS}\n  - {{kind: values, field: encoding.base, values: [3]}}", "encoding.base"),
+    (AXIS, f"{AXIS}\n  - {{kind: zip, fields: {{model.width: [16, 32], model.heads: [2]}}}}", "axes[1]"),
+    (AXIS, f"{AXIS}\n  - {{kind: log_range, field: a, low: 9, high: 3, count: 2}}", "axes[1]"),
     ("width: 16, heads: 2", "width: 16, heads: 3", "trial.model"),
     ("width: 16, heads: 2", "width: -16, heads: 2", "trial.model.width"),
     ("width: 16, heads: 2", "width: 16.5, heads: 2", "trial.model.width"),
@@ -87,7 +89,7 @@ CHANGED = [
     ("budget: {steps: 20}", "budget: {steps: 20}\n  optimizer: {kind: adam, lr: 0}", "optimizer.lr"),
     ("budget: {steps: 20}", "budget: {steps: 20}\n  optimizer: {kind: sgdd}", "optimizer.kind"),
     ("budget: {steps: 20}", "budget: {steps: 20}\n  data: {distinct: 0}", "data.distinct"),
-    ("budget: {steps: 20}", "budget: {steps: 20}\n  data: {distinct: 9, hot: {size: 10, share: 0.5}}", "data"),
+    (STEPS, f"{STEPS}\n  data: {{distinct: 9, hot: {{size: 10, share: 0.5}}}}", "data"),
     ("budget: {steps: 20}", "budget: {steps: 20}\n  data: {corrupt: 1.5}", "data.corrupt"),
     ("budget: {steps: 20}", "budget: {steps: 5}\n  evaluation: {points: 10}", "points"),
     ("metric: accuracy, mode: max", "metric: accurracy, mode: max", "objective.metric"),

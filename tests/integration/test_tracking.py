@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from sweeps import pages, published, tracker
 from sweeps.ledger import Ledger
+from sweeps.publishing import pages, published, tracker
+from sweeps.publishing.publisher import Publisher
 from sweeps.tracking import (
-    Publisher,
     attach_report,
     default_uri,
     read_trials,

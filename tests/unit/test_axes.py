@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,7 @@ def test_a_log_range_has_its_ends_exactly_and_equal_ratios_between(low, factor, 
     high = low * factor
     values = [p["lr"] for p in LogRange(field="lr", low=low, high=high, count=count).points()]
     assert (values[0], values[-1], len(values)) == (low, high, count)
-    steps = [math.log(b / a) for a, b in zip(values, values[1:], strict=False)]
+    steps = [math.log(b / a) for a, b in pairwise(values)]
     assert steps == pytest.approx([math.log(high / low) / (count - 1)] * (count - 1), rel=1e-6)
 
 

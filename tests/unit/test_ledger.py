@@ -9,7 +9,9 @@ import threading
 
 import pytest
 
-from sweeps.ledger import Ledger, LedgerConflict, LedgerDamaged, SweepLocked
+from sweeps.curve import LedgerConflict, LedgerDamaged
+from sweeps.ledger import Ledger
+from sweeps.sweep_folder import SweepLocked
 from trainers.result import Outcome, Point
 from trainers.schema import InputError
 

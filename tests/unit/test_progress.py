@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from sweeps.ledger import Ledger
-from sweeps.progress import Screen, Watch, duration, line, show, snapshot
+from sweeps.progress import Screen, duration, line, show
+from sweeps.watch import Watch, snapshot
 from tests.small_sweep import START_MS, STEPS, curve_of, records_of, store, sweep_of, write_trial
 from trainers.result import Outcome, Point
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweeps.backlog import Standing
-from sweeps.published import OUTCOME, PLANNED, shortly
+from sweeps.publishing.backlog import Standing
+from sweeps.publishing.published import OUTCOME, PLANNED, shortly
 from sweeps.spec import Sweep
 
 VIEW_ID = "lawsweep"

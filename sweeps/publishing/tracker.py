@@ -19,8 +19,9 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from sweeps import durable, pages, published
-from sweeps.published import Row, Update
+from sweeps import durable
+from sweeps.publishing import pages, published
+from sweeps.publishing.published import Row, Update
 from sweeps.spec import Sweep, resolved_text
 from trainers.schema import InputError
 

@@ -179,15 +179,6 @@ def last_infinities(tag: str) -> dict[str, float]:
     return {name: float(was["last"]) for name, was in json.loads(tag).items() if "last" in was}
 
 
-def flattened(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """A nested mapping by dotted path: {"model": {"width": 64}} gives {"model.width": 64}."""
-    flat: dict[str, Any] = {}
-    for name, value in config.items():
-        path = f"{above}{name}"
-        flat |= flattened(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
-    return flat
-
-
 def batches(groups: Sequence[list[Row]], most: int) -> list[list[Row]]:
     """Rows joined into calls of at most `most`; rows of one group stay together."""
     joined: list[list[Row]] = []

@@ -12,11 +12,11 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from sweeps import pages, published, tracker
-from sweeps.backlog import Backlog, Standing
 from sweeps.curve import LedgerError
 from sweeps.ledger import Ending, Ledger
-from sweeps.published import Row, Update
+from sweeps.publishing import pages, published, tracker
+from sweeps.publishing.backlog import Backlog, Standing
+from sweeps.publishing.published import Row, Update
 from sweeps.spec import Sweep
 
 _PAUSE_S = 2.0

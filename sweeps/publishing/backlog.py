@@ -8,7 +8,7 @@ from typing import Any
 
 from sweeps.curve import CurveReader, LedgerError, TimedPoint
 from sweeps.ledger import Attempt, Ending, Ledger
-from sweeps.published import Update, thinned
+from sweeps.publishing.published import Update, thinned
 from sweeps.spec import Objective
 
 
