@@ -9,8 +9,8 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from trainers.batches import Batch, NumberBatch, TokenBatch, class_batch, test_batch
 from trainers.config import TrialConfig
-from trainers.data.batches import Batch, NumberBatch, TokenBatch, class_batch, test_batch
 from trainers.data.encoding import PAD
 from trainers.data.task import ClassedTask
 from trainers.models.model import Model, NumberModel, TokenModel

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from trainers.batches import Batch, training_batch
 from trainers.config import TrialConfig
-from trainers.data.batches import Batch, training_batch
 from trainers.evaluate import class_metrics, loss_of, test_metrics
 from trainers.models.stack import Layout
 from trainers.optim import Moments, update

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import torch
 
+from trainers.batches import training_batch
 from trainers.config import TrialConfig
-from trainers.data.batches import training_batch
 from trainers.loop import Pack, Start
 
 _STEPS = 4

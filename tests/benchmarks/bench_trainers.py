@@ -20,8 +20,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from tests.trials import gcd_trial
 from trainers import machine
+from trainers.batches import TokenBatch, test_batch, training_batch
 from trainers.config import TrialConfig
-from trainers.data.batches import TokenBatch, test_batch, training_batch
 from trainers.data.encoding import PAD, START
 from trainers.data.shape import TokenShape
 from trainers.evaluate import test_metrics

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tests.trials import gcd_trial
 from trainers import models
-from trainers.data.batches import NumberBatch, TokenBatch, test_batch
+from trainers.batches import NumberBatch, TokenBatch, test_batch
 from trainers.data.encoding import END, PAD
 from trainers.data.shape import NumberShape, TokenShape
 from trainers.evaluate import loss_of, test_metrics

@@ -22,7 +22,9 @@ def _fitted(law: Law, coefficients: dict[str, float], values: dict[str, np.ndarr
 
 
 @few
-@given(c=st.floats(-3, 6, allow_subnormal=False), b=st.floats(1e-6, 1e6), scale=st.floats(1e-3, 1e9))
+@given(
+    c=st.floats(-3, 6, allow_subnormal=False), b=st.floats(1e-6, 1e6), scale=st.floats(1e-3, 1e9)
+)
 def test_a_power_law_is_recovered_from_noiseless_runs(c: float, b: float, scale: float):
     x = scale * 2.0 ** np.arange(7)
     found = _fitted(POWER, {"b": b * scale**c, "c": c}, {"x": x})

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trials import gcd_trial
-from trainers.data.batches import TokenBatch, training_batch
+from trainers.batches import TokenBatch, training_batch
 from trainers.data.sampling import Data, Shown, shown
 
 CPU = torch.device("cpu")

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from trainers.data.batches import TokenBatch
+from trainers.batches import TokenBatch
 from trainers.data.encoding import END, PAD, START
 from trainers.data.shape import TokenShape
 from trainers.evaluate import loss_of
