@@ -46,6 +46,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "odd decoder-only": odd(encoder_layers=0, position={"kind": "none"}, activation="relu"),
     "mlp of 3": square(3),
     "mlp of 5, tanh": square(5, layers=2, activation="tanh"),
+    "mlp of 64": square(64),
     "mlp of 1": square(1, activation="gelu"),
 }
 

@@ -79,6 +79,13 @@ def test_the_hot_set_has_its_size_and_its_share(
         assert int(others.max()) < distinct
 
 
+def test_fresh_examples_beside_a_hot_set_are_never_of_the_hot_set() -> None:
+    """Also at the first places, whose numbers are those of the hot set."""
+    size = 20_000
+    examples = seen(Data.model_validate({"hot": {"size": size, "share": 0.25}}), size).example
+    assert near(float((examples < size).double().mean()), 0.25, size)
+
+
 @pytest.mark.parametrize(
     ("fields", "share"),
     [
