@@ -35,7 +35,9 @@ claims:
 DIVERGES = (
     SWEEP.replace("name: tiny", "name: hot")
     .replace("width: 8}", "width: 8, layers: 12, activation: relu}")
-    .replace("axes:\n", "axes:\n  - {kind: values, field: optimizer.lr, values: [1.0e-3, 1.0e+3]}\n")
+    .replace(
+        "axes:\n", "axes:\n  - {kind: values, field: optimizer.lr, values: [1.0e-3, 1.0e+3]}\n"
+    )
 )
 
 
