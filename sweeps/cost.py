@@ -24,7 +24,7 @@ LADDER = (1, 4, 16)
 """Sizes of a pack that are tried, smallest first."""
 
 _WORTH = 0.95  # a larger pack must save 5 % of the time, or it is not worth losing more at once
-_SHAPES_MEASURED = 3  # the cheapest, the dearest and the middle one; others lie between
+_LONG_STEP_S = 0.02  # a pack whose steps would take longer has no overhead left to save
 _FORWARD_SHARE = 1 / 3  # of the FLOPs of training on an example
 
 State = Literal["new", "resumable", "finished", "diverged", "stopped", "failed"]
@@ -169,11 +169,8 @@ def _rates(storage: Path, configs: Sequence[TrialConfig], device: str) -> dict[s
     rates: dict[str, Rate] = {}
     for family in families.values():
         family.sort(key=lambda shape: _step_flops(shapes[shape]))
-        chosen = (
-            {0, len(family) // 2, len(family) - 1} if len(family) > 2 else set(range(len(family)))
-        )
         anchors: list[tuple[int, Mapping[int, float]]] = []
-        for number in sorted(chosen)[:_SHAPES_MEASURED]:
+        for number in sorted({0, len(family) // 2, len(family) - 1}):
             shape = family[number]
             seconds = known.ladder(shape, shapes[shape], counts[shape])
             anchors.append((_step_flops(shapes[shape]), seconds))
@@ -228,7 +225,7 @@ class _Remembered:
         ladder = self.measured.setdefault(name, {})
         best = float("inf")
         for size in LADDER:
-            if size > 1 and size > count:
+            if size > 1 and (size > count or size * best > _LONG_STEP_S):
                 break
             if size not in ladder:
                 prepare()

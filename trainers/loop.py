@@ -16,6 +16,7 @@ from trainers.models.stack import Layout
 from trainers.optim import Moments, update
 from trainers.result import Ended, Event, Outcome, Point, Reported, Saved
 
+_LOOK_EVERY_S = 1.0  # between reports: whether to stop, and whether to save
 _AHEAD = 4_096  # examples of a trial that are made at once, several steps ahead
 
 
@@ -54,7 +55,7 @@ def train(
     made: Batch | None = None
     ready, ahead = 0, max(1, _AHEAD // pack.configs[0].batch_size)
     size = pack.configs[0].batch_size
-    saved_at = time.monotonic()
+    saved_at = looked_at = time.monotonic()
     whole = [row for row in range(len(pack.keys)) if pack.ended(row)]  # stopped before its outcome
     if whole:
         yield from pack.end(whole)
@@ -65,19 +66,22 @@ def train(
         pack.step(made.part(ready * size, (ready + 1) * size))
         ready += 1
         due = [row for row in range(len(pack.keys)) if pack.reports(row)]
-        if not due:
+        if due:
+            yield from pack.report(due)
+            over = [row for row in due if pack.ended(row) or pack.broke[row] >= 0]
+            if over:
+                yield from pack.saved([row for row in over if pack.broke[row] < 0])
+                yield from pack.end(over)
+                pack.keep([row for row in range(len(pack.keys)) if row not in over])
+                made = None
+        now = time.monotonic()
+        if not due and now - looked_at < _LOOK_EVERY_S:
             continue
-        yield from pack.report(due)
-        over = [row for row in due if pack.ended(row) or pack.broke[row] >= 0]
-        if over:
-            yield from pack.saved([row for row in over if pack.broke[row] < 0])
-            yield from pack.end(over)
-            pack.keep([row for row in range(len(pack.keys)) if row not in over])
-            made = None
+        looked_at = now
         if should_stop():
             yield from pack.saved(range(len(pack.keys)))
             return
-        if pack.keys and time.monotonic() - saved_at > save_every_s:
+        if pack.keys and now - saved_at > save_every_s:
             yield from pack.saved(range(len(pack.keys)))
             saved_at = time.monotonic()
 
