@@ -24,7 +24,7 @@ LADDER = (1, 4, 16)
 """Sizes of a pack that are tried, smallest first."""
 
 _WORTH = 0.95  # a larger pack must save 5 % of the time, or it is not worth losing more at once
-_LONG_STEP_S = 0.02  # a pack whose steps would take longer has no overhead left to save
+_LONG_STEP_S = 0.04  # a pack whose steps would take longer has no overhead left to save
 _FORWARD_SHARE = 1 / 3  # of the FLOPs of training on an example
 
 State = Literal["new", "resumable", "finished", "diverged", "stopped", "failed"]
