@@ -12,10 +12,10 @@ def answer(found: Study) -> tuple[str, ...]:
     """What came out, in the order in which a reader needs it; the first entry is the short answer."""
     return (
         " ".join((*_verdicts(found), _trials(found))),
-        *_claims(found),
+        *(_fit(one) for one in found.fits),
         *(sentence for table in found.tables for sentence in _table(table)),
         *(sentence for one in found.contrasts for sentence in _contrast(one)),
-        *(_fit(one) for one in found.fits),
+        *_claims(found),
     )
 
 
@@ -47,11 +47,15 @@ def _verdicts(found: Study) -> Iterator[str]:
 
 
 def _claims(found: Study) -> Iterator[str]:
-    for verdict in ("reproduced", "not reproduced", "not comparable"):
-        for one in found.verdicts:
-            if one.verdict == verdict:
-                unsure = "" if one.sure or verdict == "not comparable" else ", but uncertain"
-                yield f"{verdict.capitalize()}{unsure}: {one.say} ({one.reason})."
+    """A no with its reason, each by itself; the rest by name, since each stands below with its own."""
+    for one in found.verdicts:
+        if one.verdict == "not reproduced":
+            unsure = "" if one.sure else ", but uncertain"
+            yield f"Not reproduced{unsure}: {one.say} ({one.reason})."
+    for verdict in ("reproduced", "not comparable"):
+        names = [one.say for one in found.verdicts if one.verdict == verdict]
+        if names:
+            yield f"{verdict.capitalize()}: {'; '.join(names)}."
 
 
 def _table(table: Table) -> Iterator[str]:

@@ -91,7 +91,7 @@ def _metric(claim: MetricClaim, runs: Runs) -> Verdict:
     decision: Decision = "reproduced" if inside else "not reproduced"
     said = (
         f"the mean {claim.metric} of {_trials(ours.count)}, {number(ours.mean)}, "
-        f"{'is' if inside else 'is not'} {_range(claim)}"
+        f"{_stands(claim, inside)} {_range(claim)}"
     )
     left = f"; {len(chosen.omitted)} more did not finish" if chosen.omitted else ""
     if ours.low is None or ours.high is None:
@@ -218,6 +218,12 @@ def _range(claim: MetricClaim) -> str:
     if claim.at_most is None:
         return f"at least {stated(claim.at_least)}"
     return f"{stated(claim.at_least)} to {stated(claim.at_most)}"
+
+
+def _stands(claim: MetricClaim, inside: bool) -> str:
+    if claim.at_least is None or claim.at_most is None:
+        return "is" if inside else "is not"
+    return "lies within" if inside else "lies outside"
 
 
 def _trials(count: int) -> str:
