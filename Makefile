@@ -19,7 +19,7 @@ test: setup-dev
 	$(BIN)/pytest
 
 bench: setup-dev
-	$(BIN)/python tests/benchmarks/bench_trainers.py
+	$(BIN)/python -m tests.benchmarks.bench_trainers
 
 setup: .venv/ready
 
