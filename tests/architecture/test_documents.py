@@ -1,15 +1,22 @@
 """README and cluster.yaml say what is true."""
 
 import json
+import math
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 import ray
+import torch
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
+
+from sweeps.plan import plan
+from sweeps.spec import load
+from trainers.data.draws import TRAIN, Draws
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -60,6 +67,26 @@ def test_every_link_of_the_readme_leads_to_a_file():
     local = [link for link in links if not link.startswith("http")]
     assert local
     assert [link for link in local if not (ROOT / link).exists()] == []
+
+
+def test_the_sweep_of_the_readme_can_be_planned(tmp_path):
+    file = tmp_path / "readme.yaml"
+    file.write_text(README.split("```yaml")[1].split("```")[0])
+    trials = plan(load(str(file))).trials
+    assert len(trials) == 6 * 3
+    assert {trial.point["encoding.base"] for trial in trials} == {2, 3, 6, 10, 30, 31}
+
+
+def test_the_task_of_the_readme_works_as_it_stands():
+    names: dict[str, Any] = {}
+    exec(compile(README.split("```python")[1].split("```")[0], "README.md", "exec"), names)
+    task = names["Lcm"](largest=100)
+    problems = task.problems(Draws(torch.tensor([3]), torch.arange(500), TRAIN))
+    for (a, b), (answer,) in zip(problems.question.tolist(), problems.answer.tolist(), strict=True):
+        assert 1 <= a <= 100
+        assert 1 <= b <= 100
+        assert answer == math.lcm(a, b)
+    assert task.bounds().answer == (10_000,)
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "bench"])
