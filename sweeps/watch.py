@@ -210,7 +210,8 @@ def _failures(ended: Iterable[_Seen]) -> list[str]:
 
 
 def _grid(sweep: Sweep, records: Iterable[Mapping[str, Any]], seen: Iterable[_Seen]) -> Grid | None:
-    fields = [field for axis in sweep.axes for field in axis.points()[0]][:2]
+    # one field for each axis: fields that are zipped change together and would leave a grid half empty
+    fields = [next(iter(axis.points()[0])) for axis in sweep.axes][:2]
     if not fields:
         return None
     row_field, column_field = fields[0], fields[1] if len(fields) > 1 else ""
