@@ -135,9 +135,12 @@ def _times(snap: Snapshot) -> Text:
 
 def _table(grid: Grid) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(grid.row_field, style="bold")
+    row_name, column_name = (
+        field.rpartition(".")[2] for field in (grid.row_field, grid.column_field)
+    )
+    table.add_column(row_name, style="bold")
     for column in grid.columns:
-        title = f"{grid.column_field}={column}" if grid.column_field else grid.metric
+        title = f"{column_name}={column}" if column_name else grid.metric
         table.add_column(title, justify="right")
     for row in grid.rows:
         cells = [grid.cells.get((row, column)) for column in grid.columns]
