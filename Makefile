@@ -19,7 +19,8 @@ test: setup-dev
 	$(BIN)/pytest
 
 bench: setup-dev
-	$(BIN)/python -m tests.benchmarks.bench_trainers
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_trainers
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_fit
 
 setup: .venv/ready
 
