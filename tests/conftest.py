@@ -3,7 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
+
+# the same examples in every run, and no limit on one of them: a busy machine is not a failure
+settings.register_profile("lawsweep", deadline=None, derandomize=True)
+settings.load_profile("lawsweep")
 
 install_import_hook(["trainers"], "beartype.beartype")
 

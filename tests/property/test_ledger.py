@@ -20,7 +20,7 @@ SPECIAL = st.sampled_from(
 ANY_BITS = st.binary(min_size=8, max_size=8).map(lambda pattern: struct.unpack("<d", pattern)[0])
 VALUES = st.dictionaries(NAMES, SPECIAL | ANY_BITS, min_size=1)
 CURVES = st.lists(VALUES, min_size=1, max_size=8)
-FEW = settings(max_examples=40, deadline=None)  # each example writes files and waits for the disk
+FEW = settings(max_examples=40)  # each example writes files and waits for the disk
 
 
 def written(folder: str, curve: list[dict[str, float]]) -> Path:

@@ -12,7 +12,7 @@ from analysis.law import Law, find_law, predict
 from analysis.runs import Runs
 
 POWER, FLOOR, CHINCHILLA = (find_law(name) for name in ("power", "power_floor", "chinchilla"))
-few = settings(max_examples=25, deadline=None, derandomize=True)
+few = settings(max_examples=25)
 
 
 def _fitted(law: Law, coefficients: dict[str, float], values: dict[str, np.ndarray]):
@@ -52,7 +52,7 @@ def test_a_surface_is_recovered_from_noiseless_runs(alpha: float, beta: float, f
         assert found.coefficient(name).value == pytest.approx(value, rel=1e-3)
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000), noise=st.sampled_from([0.001, 0.005, 0.02]))
 def test_no_start_of_a_bounded_quasi_newton_ends_lower(seed: int, noise: float):
     generator = np.random.default_rng(seed)
