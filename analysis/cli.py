@@ -98,9 +98,9 @@ def report(
     from analysis.show import show_claims
     from analysis.study import study
     from analysis.tracked import load_runs
-    from sweeps.tracking import attach_report, default_uri
+    from sweeps.tracking import attach_report, tracker_uri
 
-    uri = tracking or default_uri(storage)
+    uri = tracker_uri(tracking, storage)
     sweep, runs = load_runs(uri, name)
     found = study(sweep, runs)
     folder = out or storage / "sweeps" / sweep.name / "report"

@@ -99,6 +99,7 @@ def launch(
     device, workers = _here()
     if storage.exists() and not storage.is_dir():
         raise InputError(f"--storage {storage}: expected a folder, got a file")
+    publisher = _publisher(planned, ledger, tracking, console)
     priced = price(planned, ledger, device=device, workers=workers)
     show_price(priced, console)
     if not yes and priced.seconds > _ASK_ABOVE_S and sys.stdin.isatty():
@@ -108,7 +109,7 @@ def launch(
             priced,
             ledger,
             train=_trainer(priced, ledger, address, inline, device, save_every),
-            publisher=_publisher(priced, ledger, tracking, console),
+            publisher=publisher,
             console=console,
         )
     except SweepLocked as error:
@@ -161,11 +162,11 @@ def sync(
     from sweeps.ledger import Ledger
     from sweeps.publishing.publisher import Publisher
     from sweeps.spec import from_resolved
-    from sweeps.tracking import default_uri
+    from sweeps.tracking import tracker_uri
 
     folder = Ledger(storage).sweep(name)
     sweep, trials = from_resolved(folder.resolved()), folder.trials()
-    publisher = Publisher(tracking or default_uri(storage), Ledger(storage), sweep, trials)
+    publisher = Publisher(tracker_uri(tracking, storage), Ledger(storage), sweep, trials)
     published = publisher.stop(timeout_s=_PUBLISH_S)  # and close the runs of a killed driver
     if published.error is not None:
         typer.echo(f"sync: {published.points_left:,} points wait: {published.error}", err=True)
@@ -184,9 +185,9 @@ def ui(
     import subprocess
 
     from sweeps.ledger import Ledger
-    from sweeps.tracking import default_uri, server_command, view_link
+    from sweeps.tracking import server_command, tracker_uri, view_link
 
-    uri = tracking or default_uri(storage)
+    uri = tracker_uri(tracking, storage)
     if tracking is None and not (storage / "mlflow.db").exists():
         raise InputError(f"{storage}: expected a sweep that was launched here, found none")
     command, environment = server_command(storage, uri, port)
@@ -293,17 +294,17 @@ def _trainer(
 
 
 def _publisher(
-    price: Price, ledger: Ledger, tracking: str | None, console: Console
+    planned: Plan, ledger: Ledger, tracking: str | None, console: Console
 ) -> Publisher | None:
     """What publishes to MLflow; nothing on a machine without it, whose folder is published elsewhere."""
     if importlib.util.find_spec("mlflow") is None:
         console.print("MLflow is not installed: copy the storage folder, and `lawsweep sync` there")
         return None
     from sweeps.publishing.publisher import Publisher
-    from sweeps.tracking import default_uri
+    from sweeps.tracking import tracker_uri
 
-    records = [trial.record() for trial in price.plan.trials]
-    return Publisher(tracking or default_uri(ledger.root), ledger, price.plan.sweep, records)
+    records = [trial.record() for trial in planned.trials]
+    return Publisher(tracker_uri(tracking, ledger.root), ledger, planned.sweep, records)
 
 
 def _here() -> tuple[str, int]:

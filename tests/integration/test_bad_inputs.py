@@ -139,6 +139,13 @@ COMMANDS = [
     (["plan", "quickstart", "--nonsense"], "--nonsense"),
     (["launch", "quickstart", "--inline", "--address", "auto"], "--inline"),
     (["launch", "quickstart", "--save-every", "-1"], "--save-every"),
+    (["launch", "quickstart", "--inline", "--tracking", "nonsense"], "--tracking"),
+    (["launch", "quickstart", "--inline", "--tracking", "ftp://somewhere"], "--tracking"),
+    (["launch", "quickstart", "--inline", "--tracking", "file:///tmp/runs"], "--tracking"),
+    (["launch", "quickstart", "--tracking", "mysql+nodriver://u:pw@h/db"], "--tracking"),
+    (["report", "quickstart", "--tracking", "nonsense"], "--tracking"),
+    (["sync", "quickstart", "--tracking", "nonsense"], "quickstart"),
+    (["fit", ".", "--law", "power", "--map", "x=a", "--map", "loss=b"], "folder"),
     (["launch", "quickstart", "--save-every", "soon"], "--save-every"),
     (["status", "never-launched"], "never-launched"),
     (["status", "../../etc"], "../../etc"),
@@ -166,6 +173,7 @@ def refused(arguments: list[str], about: str, capsys: pytest.CaptureFixture[str]
     assert said.err.endswith("\n")
     assert said.err.count("\n") == 1, said.err
     assert about in said.err
+    assert "pw@" not in said.err
     assert len(said.err) < 600
     assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
 

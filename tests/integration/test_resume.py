@@ -91,13 +91,16 @@ def test_a_tracker_that_is_away_costs_no_time_and_no_point(tmp_path, undisturbed
         driver.kill()
 
 
-def test_ctrl_c_saves_everything_and_the_same_command_goes_on(tmp_path, undisturbed):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_everything_and_the_same_command_goes_on(
+    tmp_path, undisturbed, number, code
+):
     storage = tmp_path / "storage"
     launch = ["launch", sweeping.write_sweep(tmp_path), "--storage", storage]
     driver = sweeping.start(*launch)
     wait_for_points(storage, 60, driver)
-    driver.send_signal(signal.SIGINT)
-    assert driver.wait(timeout=60) == 130
+    driver.send_signal(number)
+    assert driver.wait(timeout=60) == code
     half = sweeping.points_written(storage)
     finished = sweeping.run(*launch)
     assert finished.returncode == 0, finished.stdout + finished.stderr

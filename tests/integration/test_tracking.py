@@ -21,9 +21,9 @@ from sweeps.publishing import pages, published, tracker
 from sweeps.publishing.publisher import Publisher
 from sweeps.tracking import (
     attach_report,
-    default_uri,
     read_trials,
     server_command,
+    tracker_uri,
     view_link,
 )
 from tests.small_sweep import (
@@ -48,7 +48,7 @@ def storage(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def uri(storage) -> str:
-    return default_uri(storage)
+    return tracker_uri(None, storage)
 
 
 def runs_by_key(uri: str, name: str) -> dict[str, list]:
@@ -314,7 +314,7 @@ def test_two_hundred_trials_are_published_in_seconds(storage, uri):
 
 def test_a_database_that_is_not_there_is_not_made_by_looking(tmp_path):
     with pytest.raises(InputError, match="expected a sweep that is tracked in sqlite"):
-        read_trials(default_uri(tmp_path), "gcd")
+        read_trials(tracker_uri(None, tmp_path), "gcd")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -364,7 +364,7 @@ def free_port() -> int:
 @contextmanager
 def served(folder: Path, port: int) -> Iterator[None]:
     """A real MLflow server, killed without warning at the end."""
-    command, environment = server_command(folder, default_uri(folder), port)
+    command, environment = server_command(folder, tracker_uri(None, folder), port)
     server = subprocess.Popen(
         command,
         env={**os.environ, **environment},
