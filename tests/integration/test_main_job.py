@@ -1,12 +1,17 @@
 """One sweep file in, a checked report out: through the commands, on the real things."""
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
 from analysis.cli import main
+
+ROOT = Path(__file__).parents[2]
 
 SWEEP = """\
 name: tiny
@@ -121,6 +126,34 @@ def test_a_second_launch_trains_nothing_and_says_so(storage, capsys):
     assert main(["launch", file, "--inline", "--storage", str(storage)]) == 0
     assert "nothing is left to train" in capsys.readouterr().out
     assert {p: p.stat().st_mtime_ns for p in (storage / "trials").rglob("*")} == before
+
+
+def test_a_machine_without_ray_and_mlflow_trains_inline_and_its_folder_is_published_elsewhere(
+    tmp_path, capsys
+):
+    bare = tmp_path / "site-packages"
+    bare.mkdir()
+    for entry in Path(pytest.__file__).parents[1].iterdir():
+        if not entry.name.startswith(("ray", "mlflow")):
+            (bare / entry.name).symlink_to(entry)
+    (tmp_path / "tiny.yaml").write_text(SWEEP)
+    script = (
+        f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(bare)!r}]\n"
+        "from analysis.cli import main\n"
+        "sys.exit(main(['launch', 'tiny.yaml', '--inline', '--storage', 'away']))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-S", "-c", script], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "MLflow is not installed" in ran.stdout
+    copied = tmp_path / "home"
+    shutil.copytree(tmp_path / "away", copied)
+    assert main(["sync", "tiny", "--storage", str(copied)]) == 0
+    assert "nothing is left to publish" in capsys.readouterr().out
+    assert main(["report", "tiny", "--storage", str(copied)]) == 0
+    study = json.loads((copied / "sweeps/tiny/report/study.json").read_text())
+    assert study["finished"] == 12
 
 
 @pytest.mark.parametrize("listing", ["tasks", "positions", "laws", "catalog", "doctor"])
