@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -181,7 +182,6 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
 ) -> None:
     """Serve MLflow on this machine alone, and print the link to each sweep's own view."""
-    import os
     import subprocess
 
     from sweeps.ledger import Ledger
@@ -281,6 +281,9 @@ def _trainer(
         return partial(
             train_inline, ledger=ledger, sweep=name, device=device, save_every_s=save_every_s
         )
+    if address is None:
+        # Ray reads it when it is imported: its own cluster then listens on this machine alone
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     from sweeps.launch import train_on_ray
 
     return partial(

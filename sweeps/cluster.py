@@ -15,7 +15,8 @@ from trainers.schema import InputError
 def cluster(address: str | None, workers: int) -> Iterator[None]:
     """Be connected to Ray while the block runs; without an address, to a cluster started for it.
 
-    An embedded cluster asks every caller for a token that only this process and its workers know.
+    An embedded cluster asks every caller for a token that only this process and its workers know, and
+    listens on loopback alone if `RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER` was 0 when Ray was imported.
 
     Raises:
         InputError: nothing answers at the address.

@@ -1,0 +1,70 @@
+"""While a sweep trains, nothing of it can be reached from another machine."""
+
+import os
+import time
+from pathlib import Path
+
+from tests.integration import sweeping
+
+LISTENING = "0A"
+LOOPBACK = {
+    "0100007F",  # 127.0.0.1
+    "0000000000000000FFFF00000100007F",  # the same as an IPv6 address
+    "00000000000000000000000001000000",  # ::1
+}
+
+
+def listeners() -> dict[str, str]:
+    """The local address of every listening socket of this machine, by inode."""
+    found: dict[str, str] = {}
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            columns = line.split()
+            if columns[3] == LISTENING:
+                found[columns[9]] = columns[1].split(":")[0]
+    return found
+
+
+def descendants(pid: int) -> set[int]:
+    """The process and all below it."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except OSError:  # it has just ended
+                continue
+            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+    family, size = {pid}, 0
+    while len(family) > size:
+        size = len(family)
+        family |= {child for child, parent in parents.items() if parent in family}
+    return family
+
+
+def sockets(pids: set[int]) -> set[str]:
+    """The inodes of the sockets that these processes hold."""
+    found: set[str] = set()
+    for pid in pids:
+        try:
+            links = [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+        except OSError:
+            continue
+        found |= {link[8:-1] for link in links if link.startswith("socket:[")}
+    return found
+
+
+def test_the_embedded_cluster_listens_on_loopback_alone(tmp_path):
+    storage = tmp_path / "storage"
+    driver = sweeping.start("launch", sweeping.write_sweep(tmp_path), "--storage", storage)
+    try:
+        until = time.monotonic() + 120
+        while sweeping.points_written(storage) == 0:
+            assert time.monotonic() < until, "no points came"
+            time.sleep(0.1)
+        held, known = sockets(descendants(driver.pid)), listeners()
+        addresses = {known[inode] for inode in held if inode in known}
+        assert addresses, "no listening socket was found: the test showed nothing"
+        assert addresses <= LOOPBACK
+    finally:
+        assert driver.wait(timeout=120) == 0
