@@ -106,4 +106,6 @@ def _conclude(price: Price, ledger: Ledger, console: Console) -> bool:
         console.print(
             "  the open ones lost their worker too often; the same command goes on with them"
         )
+    if names["finished"]:
+        console.print(f"  what it says: lawsweep report {price.plan.sweep.name}", highlight=False)
     return set(names) <= {"finished", "diverged", "stopped"}
