@@ -20,7 +20,7 @@ from analysis.summary import Summary, between, conditions, number, written
 
 # Okabe and Ito 2008, Color Universal Design: told apart by every kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-INK, PALE = "#22262b", "#c9ced6"
+INK = "#22262b"
 STYLE: dict[RcKeyType, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10.5,

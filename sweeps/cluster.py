@@ -21,9 +21,8 @@ def cluster(address: str | None, workers: int) -> Iterator[None]:
     Raises:
         InputError: nothing answers at the address.
     """
-    os.environ.setdefault(
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
-    )  # the default of later versions
+    # the default of later versions; Ray warns without it
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)  # the progress screen says what a user needs
     try:
         if address is None:

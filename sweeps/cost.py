@@ -29,6 +29,9 @@ _FORWARD_SHARE = 1 / 3  # of the FLOPs of training on an example
 
 State = Literal["new", "resumable", "finished", "diverged", "stopped", "failed"]
 
+OPEN: frozenset[State] = frozenset({"new", "resumable", "failed"})
+"""What is left to train; a failed trial is tried again."""
+
 
 @dataclass(frozen=True)
 class Rate:
@@ -49,8 +52,8 @@ class PricedTrial:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is anything left to train; a failed trial is tried again."""
-        return self.state in ("new", "resumable", "failed")
+        """Whether there is anything left to train."""
+        return self.state in OPEN
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class Price:
 def price(plan: Plan, ledger: Ledger, *, device: str, workers: int) -> Price:
     """Say what is finished, group the rest into packs, and estimate the seconds of each trial."""
     standing = [(trial, *_standing(ledger, trial)) for trial in plan.trials]
-    left = [trial for trial, state, _ in standing if state in ("new", "resumable", "failed")]
+    left = [trial for trial, state, _ in standing if state in OPEN]
     rates = _rates(ledger.root, [trial.config for trial in left], device)
     trials = tuple(
         PricedTrial(trial, state, done, _seconds(trial, state, done, rates))
@@ -120,7 +123,7 @@ def _standing(ledger: Ledger, trial: PlannedTrial) -> tuple[State, int]:
 
 
 def _seconds(trial: PlannedTrial, state: State, done: int, rates: Mapping[str, Rate]) -> float:
-    if state not in ("new", "resumable", "failed"):
+    if state not in OPEN:
         return 0.0
     config = trial.config
     rate = rates[config.stacks_with()].seconds
@@ -145,9 +148,8 @@ def _packs(
     packs: list[Pack] = []
     for shape, group in groups.items():
         size = min(rates[shape].pack, fair)
-        ordered = sorted(
-            group, key=lambda trial: -trial.seconds
-        )  # alike in length, so few idle rows
+        # alike in length, so that few rows of a pack are left alone
+        ordered = sorted(group, key=lambda trial: -trial.seconds)
         packs += [
             Pack(tuple(ordered[first : first + size])) for first in range(0, len(ordered), size)
         ]

@@ -51,7 +51,6 @@ class Backlog:
         }
         self._saved = dict(self._sent)
         self._curves: dict[str, CurveReader] = {}
-        self._endings: dict[str, Ending] = {}
         self._finals: dict[str, _Final] = {}
         self._begun: frozenset[str] = frozenset()
         self._closed: set[str] = set()
