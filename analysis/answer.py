@@ -97,7 +97,7 @@ def _fit(one: SweepFit) -> str:
     found = ", ".join(
         f"{each.name} = {number(each.value)}"
         + ("" if each.low is None else f" (95 % interval {between(each.low, each.high)})")
-        for each in (one.fit.coefficient(exponent.name) for exponent in one.fit.law.exponents)
+        for each in (one.fit.coefficient(exponent.name) for exponent in one.fit.law.nonlinear)
     )
     status = "" if one.fit.status == "converged" else f", but the fit is {one.fit.status}"
     if any(warning.code == "lack_of_fit" for warning in one.fit.warnings):

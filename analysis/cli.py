@@ -9,6 +9,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -135,6 +136,7 @@ def fit(
     from analysis.fit import fit as fitted
     from analysis.holdout import hold_out as leave_out
     from analysis.law import find_law
+    from analysis.points import Columns
     from analysis.show import show_fit
 
     chosen = find_law(law)
@@ -142,11 +144,25 @@ def fit(
     runs = _read(table, [chosen], mapping, where, () if cluster is None else (cluster,))
     inputs = {name: name for name in chosen.input_names}
     found = fitted(
-        chosen, runs, inputs, "loss", delta=delta, bootstrap=bootstrap, seed=seed, cluster=cluster
+        chosen,
+        runs,
+        inputs,
+        "loss",
+        objective=replace(chosen.objective, delta=delta),
+        columns=Columns(cluster=cluster),
+        bootstrap=bootstrap,
+        seed=seed,
     )
     document = as_document(found)
     if largest is not None:
-        test = leave_out(chosen, runs, inputs, "loss", largest=largest, delta=delta)
+        test = leave_out(
+            chosen,
+            runs,
+            inputs,
+            "loss",
+            largest=largest,
+            objective=replace(chosen.objective, delta=delta),
+        )
         document["hold_out"] = {
             "largest": test.largest,
             "fitted": test.fitted,
@@ -184,13 +200,16 @@ def compare(
     from analysis.compare import as_documents
     from analysis.compare import compare as compared
     from analysis.law import find_law
+    from analysis.objective import Objective
     from analysis.show import show_comparison
 
     names = list(dict.fromkeys(name.strip() for name in laws.split(",")))
     chosen = [find_law(name) for name in names]
     runs = _read(table, chosen, mapping, where, ())
     inputs = {name: name for law in chosen for name in law.input_names}
-    documents = as_documents(compared(chosen, runs, inputs, "loss", delta=delta))
+    documents = as_documents(
+        compared(chosen, runs, inputs, "loss", objective=Objective(delta=delta))
+    )
     if as_json:
         typer.echo(json.dumps({"laws": documents, "rows": len(runs)}, indent=1))
     else:

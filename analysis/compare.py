@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from analysis.fit import DELTA, Fit, as_document, fit, predict_fit
+from analysis.fit import Fit, as_document, fit, predict_fit
 from analysis.holdout import Backtest, backtests
 from analysis.law import Law
+from analysis.objective import Objective
 from analysis.runs import Runs
 from trainers.schema import InputError
 
@@ -36,7 +37,7 @@ def compare(
     inputs: Mapping[str, str],
     target: str,
     *,
-    delta: float = DELTA,
+    objective: Objective | None = None,
 ) -> tuple[Candidate, ...]:
     """Fit every law and rank them, the least held-out error first; a refused law comes last.
 
@@ -47,7 +48,7 @@ def compare(
     Raises:
         InputError: a column that a law needs is missing or not positive.
     """
-    tested = {law.name: _tests(law, laws, runs, inputs, target, delta) for law in laws}
+    tested = {law.name: _tests(law, laws, runs, inputs, target, objective) for law in laws}
     possible = [
         {one.largest for one in tests if one.error is not None} for tests in tested.values()
     ]
@@ -59,7 +60,7 @@ def compare(
         ]
         error = float(np.mean(errors)) if errors else None
         try:
-            fitted = fit(law, runs, _own(law, inputs), target, delta=delta, bootstrap=0)
+            fitted = fit(law, runs, _own(law, inputs), target, objective=objective, bootstrap=0)
         except InputError as refusal:
             candidates.append(Candidate(law, error, None, None, tested[law.name], str(refusal)))
             continue
@@ -90,11 +91,16 @@ def _own(law: Law, inputs: Mapping[str, str]) -> dict[str, str]:
 
 
 def _tests(
-    law: Law, laws: Sequence[Law], runs: Runs, inputs: Mapping[str, str], target: str, delta: float
+    law: Law,
+    laws: Sequence[Law],
+    runs: Runs,
+    inputs: Mapping[str, str],
+    target: str,
+    objective: Objective | None,
 ) -> tuple[Backtest, ...]:
     needed = {name for law in laws for name in law.input_names}
     by = [column for name, column in inputs.items() if name in needed]
-    return backtests(law, runs, _own(law, inputs), target, delta=delta, by=by)
+    return backtests(law, runs, _own(law, inputs), target, objective=objective, by=by)
 
 
 def _rank(one: Candidate) -> tuple[bool, float, float, str]:
@@ -108,7 +114,7 @@ def _rank(one: Candidate) -> tuple[bool, float, float, str]:
 
 
 def _aicc(fitted: Fit) -> float | None:
-    residuals = np.log(predict_fit(fitted, fitted.points.values) / fitted.points.loss)
+    residuals = np.log(predict_fit(fitted, fitted.points.values) / fitted.points.measured)
     count, size = len(residuals), len(fitted.coefficients) + 1
     squares = float((residuals**2).sum())
     if count - size - 1 <= 0 or squares == 0:

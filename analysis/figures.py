@@ -149,9 +149,14 @@ def plain(text: str) -> str:
 def measured_by_fitted(axes: Axes, law: Fit, colour: str, label: str) -> None:
     """Measured against fitted losses, for a law of several inputs."""
     fitted = predict_fit(law, law.points.values)
-    ends = [min(fitted.min(), law.points.loss.min()), max(fitted.max(), law.points.loss.max())]
+    ends = [
+        min(fitted.min(), law.points.measured.min()),
+        max(fitted.max(), law.points.measured.max()),
+    ]
     axes.plot(ends, ends, color=INK, linewidth=1.0)
-    axes.plot(fitted, law.points.loss, "o", markersize=4.5, color=colour, alpha=0.7, label=label)
+    axes.plot(
+        fitted, law.points.measured, "o", markersize=4.5, color=colour, alpha=0.7, label=label
+    )
 
 
 def _curve(axes: Axes, law: Fit, colour: str, label: str) -> None:
@@ -168,11 +173,13 @@ def _curve(axes: Axes, law: Fit, colour: str, label: str) -> None:
     if spread is not None:
         axes.fill_between(grid, *spread, color=colour, alpha=0.18, linewidth=0)
     axes.plot(grid, predict_fit(law, {name: grid}), color=colour, linewidth=1.8, label=label)
-    axes.plot(levels, law.points.loss, "o", markersize=6.5, color=colour, markeredgecolor="white")
+    axes.plot(
+        levels, law.points.measured, "o", markersize=6.5, color=colour, markeredgecolor="white"
+    )
 
 
 def _legend(one: SweepFit, law: Fit) -> str:
-    exponents = [law.coefficient(coefficient.name) for coefficient in law.law.exponents]
+    exponents = [law.coefficient(coefficient.name) for coefficient in law.law.nonlinear]
     found = ", ".join(
         f"{each.name} = {number(each.value)}"
         + ("" if each.low is None else f" ({between(each.low, each.high)})")

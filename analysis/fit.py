@@ -7,18 +7,18 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
+from analysis.compiled import Vectors, predict_many
+from analysis.engine import Optimum, Setup, curvature_at, misfit, on_bounds, optimum, refit, setup
 from analysis.identify import Finding, findings
-from analysis.law import Law, Values, predict_many
-from analysis.objective import Surface, Targets, curvature, held, natural, predicted, surface
-from analysis.points import Points, Pool, check_design, log_points, points
+from analysis.law import Law, Values
+from analysis.objective import Objective
+from analysis.points import ROWS_ALONE, Columns, Points, Pool, check_design, points
 from analysis.runs import Omitted, Runs
-from analysis.solver import Solution, resolve, solve
-from analysis.uncertainty import interval, resamples, usable
+from analysis.uncertainty import Resample, interval, resamples, usable
 from trainers.schema import InputError
 
 Status = Literal["converged", "at a bound", "not identified", "not converged"]
 
-DELTA = 1e-3  # in natural-log units of the loss; Hoffmann et al. 2022, section 3.3
 RESAMPLES = 1_000
 
 
@@ -41,23 +41,36 @@ class Estimate:
 class Fit:
     """A fitted law. `draws` holds the coefficients of every resample, in the order of the law.
 
-    `objective` is the sum over rows of the Huber loss of the log residuals.
+    `objective` is the sum over rows of the loss that `setup.objective` names; `scale` is the fitted
+    spread of the residuals, where that objective fits one. `agreed` says that two independent
+    searches found the same optimum.
     """
 
     law: Law
     inputs: tuple[tuple[str, str], ...]
     target: str
     pool: Pool
-    delta: float
     seed: int
     status: Status
     coefficients: tuple[Estimate, ...]
     objective: float
+    scale: float | None
+    agreed: bool
     warnings: tuple[Finding, ...]
-    points: Points
-    draws: Float[np.ndarray, "draw coefficient"]
+    setup: Setup
+    draws: Vectors
     drawn: str
     omitted: tuple[Omitted, ...]
+
+    @property
+    def points(self) -> Points:
+        """What was fitted."""
+        return self.setup.points
+
+    @property
+    def objective_used(self) -> Objective:
+        """What the fit made small."""
+        return self.setup.objective
 
     @property
     def rows(self) -> int:
@@ -80,66 +93,63 @@ def fit(
     inputs: Mapping[str, str],
     target: str,
     *,
+    objective: Objective | None = None,
     pool: Pool = "none",
-    delta: float = DELTA,
+    columns: Columns = ROWS_ALONE,
     bootstrap: int = RESAMPLES,
+    resample: Resample = "auto",
     seed: int = 42,
-    cluster: str | None = None,
 ) -> Fit:
-    """Fit `law` to the runs; `inputs` gives the column of each input, `target` that of the loss.
+    """Fit `law` to the runs; `inputs` gives the column of each input, `target` that of the target.
 
-    With `pool` the fit is of the median or mean of each cell of equal inputs, and the bootstrap
-    draws the replicates of each cell again. Without it rows are drawn, or whole clusters.
+    The objective is the law's own, unless another is given. With `pool` the fit is of the median or
+    mean of each cell of equal inputs.
 
     Raises:
         InputError: a column is missing or not positive, or the runs cannot determine the law.
     """
-    if not (np.isfinite(delta) and delta > 0):
-        raise InputError(f"delta: expected a positive number, got {delta}")
     if bootstrap < 0 or bootstrap == 1:
         raise InputError(f"bootstrap: expected 0 or at least 2 resamples, got {bootstrap}")
-    if cluster is not None and pool != "none":
-        raise InputError("cluster: expected rows that are not pooled")
-    on = points(law, runs, inputs, target, pool, cluster)
+    objective = law.objective if objective is None else objective
+    signed = objective.residual == "plain" or objective.kind == "binomial"
+    on = points(law, runs, inputs, target, pool, columns, signed)
     check_design(law, on)
-    logs, log_loss = log_points(law, on)
-    here = surface(law, logs, log_loss)
-    targets = Targets((log_loss - here.log_scale)[None], np.ones((1, len(on))))
-    found = solve(here, targets, delta)
-    draws, drawn, refitted, scatter = _bootstrap(on, here, found, pool, delta, bootstrap, seed)
+    of = setup(law, on, objective)
+    found = optimum(of)
+    draws, drawn, refitted, scatter = _bootstrap(of, found, pool, resample, bootstrap, seed)
     best = found.vectors[:1]
-    bends = curvature(here, targets, best, delta)
     noticed = findings(
         law=law,
         on=on,
-        surface=here,
+        constants=tuple(law.coefficients[at].name for at in of.surface.compiled.constants),
+        majorant=_block(curvature_at(of, best, found.scale).majorant[0], law),
+        at_bound=on_bounds(of, found.solution),
         best=best,
-        majorant=bends.majorant[0],
-        at_bound=held(here, best, bends.gradient)[0],
-        converged=bool(found.converged[0]),
+        converged=found.converged,
+        agreed=found.agreed,
         refitted=refitted,
         draws=draws,
         drawn=drawn,
         asked=bootstrap,
         pool=pool,
-        misfit=np.log(predicted(here, best)[0]) - targets.log_loss[0],
+        misfit=misfit(of, best)[0],
         scatter=scatter,
     )
-    natural_draws = natural(here, draws)
-    natural_draws.setflags(write=False)
+    draws.setflags(write=False)
     return Fit(
         law=law,
         inputs=tuple((name, inputs[name]) for name in law.input_names),
         target=target,
         pool=pool,
-        delta=delta,
         seed=seed,
         status=_status(noticed),
-        coefficients=_estimates(law, natural(here, best)[0], natural_draws),
-        objective=float(found.value[0]),
+        coefficients=_estimates(law, best[0], draws),
+        objective=found.value,
+        scale=found.scale,
+        agreed=found.agreed,
         warnings=noticed,
-        points=on,
-        draws=natural_draws,
+        setup=of,
+        draws=draws,
         drawn=drawn,
         omitted=runs.omitted,
     )
@@ -177,7 +187,11 @@ def as_document(fitted: Fit) -> dict[str, Any]:
             for one in fitted.coefficients
         },
         "objective": fitted.objective,
-        "delta": fitted.delta,
+        "objective_kind": fitted.objective_used.kind,
+        "residual": fitted.objective_used.residual,
+        "delta": fitted.objective_used.delta if fitted.objective_used.kind == "huber" else None,
+        "scale": fitted.scale,
+        "searches_agree": fitted.agreed,
         "status": fitted.status,
         "warnings": [{"code": one.code, "text": one.text} for one in fitted.warnings],
         "rows": fitted.rows,
@@ -189,26 +203,37 @@ def as_document(fitted: Fit) -> dict[str, Any]:
 
 
 def _bootstrap(
-    on: Points, here: Surface, found: Solution, pool: Pool, delta: float, count: int, seed: int
-) -> tuple[Float[np.ndarray, "draw coefficient"], str, float, Float[np.ndarray, " run"] | None]:
+    of: Setup, found: Optimum, pool: Pool, resample: Resample, count: int, seed: int
+) -> tuple[Vectors, str, float, Float[np.ndarray, " run"] | None]:
     """The coefficients of every usable resample, what was drawn, the share that converged.
 
-    Last comes the standard error of every log loss, where its replicates tell it.
+    Last comes the standard error of every residual, where its replicates tell it.
     """
+    on, size = of.points, len(of.law.coefficients)
     if count == 0:
-        return np.empty((0, found.vectors.shape[1])), "nothing", 1.0, None
-    drawn = resamples(on, pool, here.log_scale, count, seed)
-    targets = drawn.targets
-    if len(targets.weight) > 1:
-        least = {one.name: one.levels for one in here.law.inputs}
-        good = usable(on, targets, least, found.vectors.shape[1])
+        return np.empty((0, size)), "nothing", 1.0, None
+    drawn = resamples(on, pool, resample, count, seed)
+    weight, measured = drawn.weight, drawn.measured
+    if weight is not None:
+        least = {one.name: one.levels for one in of.law.inputs}
+        good = usable(on, weight, least, size)
         # Weights cannot move a law that passes through every point: that is no interval at all.
-        if good.mean() < 0.5 or len(on) == found.vectors.shape[1]:
-            return np.empty((0, found.vectors.shape[1])), drawn.drawn, 1.0, None
-        targets = targets.of(good)
-    again = resolve(here, targets, found, delta)
-    scatter = targets.log_loss.std(axis=0, ddof=1) if len(targets.log_loss) > 1 else None
+        if good.mean() < 0.5 or len(on) == size:
+            return np.empty((0, size)), drawn.drawn, 1.0, None
+        weight = weight[good]
+    again = refit(of, found.vectors, weight=weight, measured=measured)
+    scatter = None
+    if measured is not None:
+        scale = np.log(measured) if of.objective.residual == "log" else measured
+        scatter = scale.std(axis=0, ddof=1)
     return again.vectors, drawn.drawn, float(again.converged.mean()), scatter
+
+
+def _block(
+    majorant: Float[np.ndarray, "variable variable"], law: Law
+) -> Float[np.ndarray, "coefficient coefficient"]:
+    size = len(law.coefficients)
+    return majorant[:size, :size]
 
 
 def _estimates(

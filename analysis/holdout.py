@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from analysis.fit import DELTA
-from analysis.law import Law, predict_many
-from analysis.objective import Targets, natural, surface
-from analysis.points import Points, Pool, check_design, level_of, log_points, points
+from analysis.compiled import predict_many
+from analysis.engine import optimum, setup
+from analysis.law import Law
+from analysis.objective import Objective
+from analysis.points import Points, Pool, check_design, level_of, points
 from analysis.runs import Runs
-from analysis.solver import solve
 from trainers.schema import InputError
 
 LARGEST = (1, 2, 4)
@@ -51,7 +51,7 @@ def hold_out(
     *,
     largest: int,
     pool: Pool = "none",
-    delta: float = DELTA,
+    objective: Objective | None = None,
     by: Sequence[str] = (),
 ) -> Backtest:
     """Leave out the `largest` scales (all points of each), fit the rest, predict them.
@@ -78,13 +78,13 @@ def hold_out(
         check_design(law, inner)
     except InputError as error:
         return Backtest(largest, len(inner), (), None, reach, str(error))
-    predicted = predict_many(law, best_vector(law, inner, delta), outer.values)[0]
+    predicted = predict_many(law, best_vector(law, inner, objective), outer.values)[0]
     held = tuple(
         HeldOut(
             tuple((name, float(outer.values[name][place])) for name in law.input_names),
-            float(outer.loss[place]),
+            float(outer.measured[place]),
             float(predicted[place]),
-            float(predicted[place] / outer.loss[place] - 1),
+            float(predicted[place] / outer.measured[place] - 1),
         )
         for place in range(len(outer))
     )
@@ -99,14 +99,14 @@ def backtests(
     target: str,
     *,
     pool: Pool = "none",
-    delta: float = DELTA,
+    objective: Objective | None = None,
     by: Sequence[str] = (),
 ) -> tuple[Backtest, ...]:
     """Hold out the largest 1, 2 and 4 scales, as far as there are more."""
     on = points(law, runs, inputs, target, pool)
     scales = 1 + int(level_of(_scale(on, runs, by)).max(initial=0))
     return tuple(
-        hold_out(law, runs, inputs, target, largest=count, pool=pool, delta=delta, by=by)
+        hold_out(law, runs, inputs, target, largest=count, pool=pool, objective=objective, by=by)
         for count in LARGEST
         if count < scales
     )
@@ -119,9 +119,8 @@ def _scale(on: Points, runs: Runs, by: Sequence[str]) -> Float[np.ndarray, " run
     return np.exp(sum(np.log(one) for one in columns))
 
 
-def best_vector(law: Law, on: Points, delta: float) -> Float[np.ndarray, "1 coefficient"]:
+def best_vector(
+    law: Law, on: Points, objective: Objective | None
+) -> Float[np.ndarray, "1 coefficient"]:
     """The fitted coefficients of some points, without intervals."""
-    logs, log_loss = log_points(law, on)
-    here = surface(law, logs, log_loss)
-    found = solve(here, Targets((log_loss - here.log_scale)[None], np.ones((1, len(on)))), delta)
-    return natural(here, found.vectors[:1])
+    return optimum(setup(law, on, objective), certify=False).vectors[:1]

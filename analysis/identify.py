@@ -9,7 +9,6 @@ from jaxtyping import Bool, Float
 from scipy import special
 
 from analysis.law import Law
-from analysis.objective import Surface
 from analysis.points import Points, Pool
 
 COLLINEAR, NEARLY_COLLINEAR = 0.9999, 0.98  # correlation of two log inputs
@@ -31,11 +30,12 @@ def findings(
     *,
     law: Law,
     on: Points,
-    surface: Surface,
+    constants: tuple[str, ...],
     best: Float[np.ndarray, "1 coefficient"],
     majorant: Float[np.ndarray, "coefficient coefficient"],
     at_bound: Bool[np.ndarray, " coefficient"],
     converged: bool,
+    agreed: bool,
     refitted: float,
     draws: Float[np.ndarray, "draw coefficient"],
     drawn: str,
@@ -46,27 +46,33 @@ def findings(
 ) -> tuple[Finding, ...]:
     """Everything that a reader of the fit must know, the gravest first.
 
-    `draws` and `best` are in centred units; `refitted` is the share of resamples that converged;
-    `misfit` is each point's log residual and `scatter` its standard error from its replicates.
+    `constants` names the coefficients that stand alone, such as a floor; `refitted` is the share
+    of resamples that converged; `misfit` is each point's residual and `scatter` its standard error from its replicates.
     """
     found = [
-        *_solver(converged, refitted),
+        *_solver(converged, agreed, refitted),
         *_design(law, on),
-        *_bounds(law, surface, best, at_bound),
+        *_bounds(law, best, at_bound),
         *_flatness(law, majorant, at_bound),
-        *_spread(law, surface, draws),
+        *_spread(law, constants, draws),
         *_form(law, misfit, scatter),
         *_resampling(on, pool, asked, len(draws), drawn),
     ]
     return tuple(sorted(found, key=lambda one: not one.status))
 
 
-def _solver(converged: bool, refitted: float) -> Iterator[Finding]:
+def _solver(converged: bool, agreed: bool, refitted: float) -> Iterator[Finding]:
     if not converged:
         yield Finding(
             "not_converged",
             "the solver stopped before the optimum; the coefficients are not to be used",
             "not converged",
+        )
+    if not agreed:
+        yield Finding(
+            "searches_disagree",
+            "two independent searches ended in different optima; the better one is shown, and a "
+            "still better one may exist",
         )
     if refitted < 0.99:
         yield Finding(
@@ -115,19 +121,23 @@ def _design(law: Law, on: Points) -> Iterator[Finding]:
 
 def _bounds(
     law: Law,
-    surface: Surface,
     best: Float[np.ndarray, "1 coefficient"],
     at_bound: Bool[np.ndarray, " coefficient"],
 ) -> Iterator[Finding]:
     for place in np.flatnonzero(at_bound):
         one = law.coefficients[place]
-        bound = one.low if best[0, place] <= surface.low[place] else one.high
+        bound = one.low if _below(one.low, one.high, best[0, place]) else one.high
         yield Finding(
             "at_bound",
             f"{one.name} ({one.meaning}) sits on its bound {bound:g}: the data ask for more than "
             "the law permits, or do not determine it",
             "at a bound",
         )
+
+
+def _below(low: float, high: float, value: float) -> bool:
+    """Whether a value that stands on one of its bounds stands on the lower one."""
+    return not np.isfinite(high) or abs(value - low) <= abs(high - value)
 
 
 def _flatness(
@@ -159,13 +169,13 @@ def _flatness(
 
 
 def _spread(
-    law: Law, surface: Surface, draws: Float[np.ndarray, "draw coefficient"]
+    law: Law, constants: tuple[str, ...], draws: Float[np.ndarray, "draw coefficient"]
 ) -> Iterator[Finding]:
     """What the resamples say about exponents and floors."""
     if len(draws) < 20:
         return
-    floors = [term.coefficient for term in law.terms if not term.inputs]
-    for one in law.exponents:
+    floors = [name for name in constants if law.coefficient(name).low == 0]
+    for one in law.nonlinear:
         column = draws[:, law.place[one.name]]
         low, high = np.percentile(column, [2.5, 97.5])
         if high - low > WIDE * (one.high - one.low):
@@ -195,7 +205,7 @@ def _spread(
                     "scales would separate them",
                 )
     for floor in floors:
-        share = float((draws[:, law.place[floor]] <= surface.low[law.place[floor]]).mean())
+        share = float((draws[:, law.place[floor]] <= 0).mean())
         if share > 0.1:
             yield Finding(
                 "floor_uncertain",

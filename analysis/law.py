@@ -1,17 +1,19 @@
-"""A law as data: formula, inputs, coefficients and terms; the laws themselves lie in `laws/`."""
+"""A law as data: its formula, inputs and coefficients; the laws themselves lie in `laws/`."""
 
 import importlib
 import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
-from analysis.terms import Term
-from trainers.schema import InputError
+from analysis.formula import Formula, parse, substituted
+from analysis.objective import Objective
+from trainers.schema import InputError, shown
 
 FOLDER = Path(__file__).parent / "laws"
 
@@ -20,30 +22,42 @@ Values = Mapping[str, Float[np.ndarray, " run"]]
 
 @dataclass(frozen=True)
 class Input:
-    """What a law is a function of; `levels` distinct values are the least that can identify it."""
+    """What a law is a function of; `levels` distinct values are the least that can identify it.
+
+    Inputs are positive numbers; one that may be 0 or negative says `positive=False`.
+    """
 
     name: str
     meaning: str
-    levels: int
+    levels: int = 2
+    positive: bool = True
 
 
 @dataclass(frozen=True)
 class Coefficient:
-    """A number that is fitted, within [low, high]; `starts` is the search grid of an exponent."""
+    """A number that is fitted, within [low, high].
+
+    One that does not enter linearly has `starts`, the interval in which it is searched; with `log`
+    it is searched and refined by its logarithm. With `of`, the bounds and the starts are multiples
+    of the geometric mean of that input.
+    """
 
     name: str
     meaning: str
-    low: float
-    high: float
-    starts: tuple[float, ...] = ()
+    low: float = -math.inf
+    high: float = math.inf
+    starts: tuple[float, float] | None = None
+    log: bool = False
+    of: str = ""
 
 
 @dataclass(frozen=True)
 class Law:
-    """A sum of terms. Everything the engine needs to fit it, and nothing about how.
+    """A formula with the meaning of its names; everything else about it follows from the formula.
 
     Raises:
-        ValueError: the terms and coefficients of the law do not belong together.
+        ValueError: the formula, the inputs and the coefficients do not belong together.
+        InputError: the formula cannot be read.
     """
 
     name: str
@@ -51,22 +65,38 @@ class Law:
     source: str
     inputs: tuple[Input, ...]
     coefficients: tuple[Coefficient, ...]
-    terms: tuple[Term, ...]
+    objective: Objective = field(default_factory=Objective)
 
     def __post_init__(self) -> None:
-        named = [coefficient.name for coefficient in self.coefficients]
-        linear = [term.coefficient for term in self.terms]
-        powers = {name for term in self.terms for name in term.exponents}
-        if sorted([*linear, *powers]) != sorted(named):
-            raise ValueError(f"{self.name}: expected each of {named} once, in the terms")
-        for coefficient in self.coefficients:
-            if (coefficient.name in powers) != bool(coefficient.starts):
-                raise ValueError(f"{self.name}: exponents, and only they, have starts")
-        for term in self.terms:
-            # An amplitude is fitted in units of the data's centre, where only its sign is a bound.
-            bounds = self.coefficient(term.coefficient)
-            if term.inputs and (bounds.low, bounds.high) != (0.0, math.inf):
-                raise ValueError(f"{self.name}: {term.coefficient} must lie in 0..inf")
+        named = [one.name for one in (*self.inputs, *self.coefficients)]
+        if sorted(self.parsed.names) != sorted(named):
+            raise ValueError(
+                f"{self.name}: expected each of {named} in the formula, got {self.parsed.names}"
+            )
+        positive = {one.name for one in self.inputs if one.positive}
+        for one in self.coefficients:
+            what = f"{self.name}: {one.name}"
+            if not one.low < one.high:
+                raise ValueError(f"{what}: expected low < high, got {one.low} and {one.high}")
+            if one.of and one.of not in positive:
+                raise ValueError(f"{what}: expected a positive input, got {one.of!r}")
+            if one.starts is None:
+                if one.log or one.of:
+                    raise ValueError(f"{what}: expected starts")
+            elif not one.low <= one.starts[0] < one.starts[1] <= one.high:
+                raise ValueError(f"{what}: expected starts within the bounds, got {one.starts}")
+            elif one.log and one.low <= 0:
+                raise ValueError(f"{what}: expected low > 0, got {one.low}")
+
+    @cached_property
+    def parsed(self) -> Formula:
+        """The formula as a tree."""
+        return parse(self.formula)
+
+    @property
+    def target(self) -> str:
+        """The name of what the law predicts."""
+        return self.parsed.target
 
     def coefficient(self, name: str) -> Coefficient:
         """The coefficient of that name."""
@@ -77,71 +107,63 @@ class Law:
         """Where each coefficient stands in a vector of coefficients."""
         return {coefficient.name: place for place, coefficient in enumerate(self.coefficients)}
 
-    @cached_property
-    def exponents(self) -> tuple[Coefficient, ...]:
-        """The coefficients that do not enter linearly."""
-        linear = {term.coefficient for term in self.terms}
-        return tuple(one for one in self.coefficients if one.name not in linear)
+    @property
+    def nonlinear(self) -> tuple[Coefficient, ...]:
+        """The coefficients that do not enter linearly: exponents and scales."""
+        return tuple(one for one in self.coefficients if one.starts is not None)
 
     @property
     def input_names(self) -> tuple[str, ...]:
         """The names of the inputs, in order."""
         return tuple(one.name for one in self.inputs)
 
+    def fixed(self, known: Mapping[str, float]) -> "Law":
+        """The law with some coefficients set to numbers.
 
-def log_inputs(law: Law, values: Values) -> Float[np.ndarray, "input run"]:
-    """The natural logs of the inputs, stacked in the law's order."""
-    return np.log(
-        np.stack([np.asarray(values[name], dtype=np.float64) for name in law.input_names])
-    )
+        Raises:
+            InputError: there is no such coefficient, or a number lies outside of its bounds.
+        """
+        for name, value in known.items():
+            one = self._named(name)
+            if not math.isfinite(value) or (not one.of and not one.low <= value <= one.high):
+                raise InputError(
+                    f"law {self.name}: expected {name} within {one.low:g} to {one.high:g}, "
+                    f"got {value}"
+                )
+        return self._without(dict(known))
+
+    def tied(self, pairs: Mapping[str, str]) -> "Law":
+        """The law with some coefficients equal to others: `{"beta": "alpha"}` ties beta to alpha.
+
+        Raises:
+            InputError: there is no such coefficient, or one is tied to itself or to a tied one.
+        """
+        for name, other in pairs.items():
+            self._named(name)
+            self._named(other)
+            if name == other or other in pairs:
+                raise InputError(f"law {self.name}: cannot tie {name} to {other}")
+        return self._without(dict(pairs))
+
+    def _named(self, name: str) -> Coefficient:
+        if name not in self.place:
+            known = ", ".join(self.place)
+            raise InputError(f"law {self.name}: expected a coefficient of {known}, got {name!r}")
+        return self.coefficient(name)
+
+    def _without(self, known: Mapping[str, float | str]) -> "Law":
+        left = tuple(one for one in self.coefficients if one.name not in known)
+        if not left:
+            raise InputError(f"law {self.name}: expected a coefficient that is left to be fitted")
+        formula = substituted(self.parsed, dict(known))
+        names = parse(formula).names
+        inputs = tuple(one for one in self.inputs if one.name in names)
+        return replace(self, formula=formula, inputs=inputs, coefficients=left)
 
 
-def term_values(
-    law: Law,
-    vectors: Float[np.ndarray, "problem coefficient"],
-    logs: Float[np.ndarray, "input run"],
-) -> Float[np.ndarray, "problem term run"]:
-    """Every term of the law at every run, for many vectors of coefficients."""
-    values = []
-    for term in law.terms:
-        rows = [law.input_names.index(name) for name in term.inputs]
-        exponents = np.stack(
-            [vectors[:, [law.place[name]]] for name in term.exponents] or [vectors]
-        )
-        basis = np.exp(term.log_basis(logs[rows] if rows else logs, exponents).value)
-        values.append(vectors[:, [law.place[term.coefficient]]] * basis)
-    return np.stack(values, axis=1)
-
-
-def predict_many(
-    law: Law, vectors: Float[np.ndarray, "problem coefficient"], values: Values
-) -> Float[np.ndarray, "problem run"]:
-    """The prediction at every run, for many vectors of coefficients, in the unit of the loss."""
-    return term_values(law, vectors, log_inputs(law, values)).sum(axis=1)
-
-
-def predict(
-    law: Law, coefficients: Mapping[str, float], values: Values
-) -> Float[np.ndarray, " run"]:
-    """The law's prediction at every run, in the unit of the loss."""
-    return predict_many(law, _vector(law, coefficients), values)[0]
-
-
-def gradient(
-    law: Law, coefficients: Mapping[str, float], values: Values
-) -> Float[np.ndarray, "run coefficient"]:
-    """The derivative of the prediction by each coefficient."""
-    vector, logs = _vector(law, coefficients), log_inputs(law, values)
-    terms = term_values(law, vector, logs)[0]
-    result = np.zeros((logs.shape[1], len(law.coefficients)))
-    for term, value in zip(law.terms, terms, strict=True):
-        rows = [law.input_names.index(name) for name in term.inputs]
-        exponents = np.stack([vector[:, [law.place[name]]] for name in term.exponents] or [vector])
-        basis = term.log_basis(logs[rows] if rows else logs, exponents)
-        result[:, law.place[term.coefficient]] += np.exp(basis.value)[0]
-        for name, slope in zip(term.exponents, basis.slopes, strict=True):
-            result[:, law.place[name]] += value * slope[0]
-    return result
+def input_array(law: Law, values: Values) -> Float[np.ndarray, "input run"]:
+    """The inputs, stacked in the law's order."""
+    return np.stack([np.asarray(values[name], dtype=np.float64) for name in law.input_names])
 
 
 def all_laws() -> tuple[Law, ...]:
@@ -151,16 +173,25 @@ def all_laws() -> tuple[Law, ...]:
 
 
 def find_law(name: str) -> Law:
-    """The law of that name.
+    """The law of that name; `broken:2` is the law `broken` with a size of 2.
 
     Raises:
-        InputError: there is no such law.
+        InputError: there is no such law, or it has no size.
     """
-    known = {law.name: law for law in all_laws()}
-    if name not in known:
-        raise InputError(f"law: expected one of {', '.join(known)}, got {name!r}")
-    return known[name]
+    stem, colon, size = name.partition(":")
+    known = sorted(file.stem for file in FOLDER.glob("*.py") if file.stem != "__init__")
+    if stem not in known:
+        raise InputError(f"law: expected one of {', '.join(known)}, got {shown(name)}")
+    module = importlib.import_module(f"analysis.laws.{stem}")
+    if not colon:
+        return module.LAW
+    if not hasattr(module, "make"):
+        raise InputError(f"law {stem}: expected no size, got {shown(name)}")
+    if not re.fullmatch(r"[0-9]{1,2}", size):
+        raise InputError(f"law {stem}: expected a size such as {stem}:2, got {shown(name)}")
+    return module.make(int(size))
 
 
-def _vector(law: Law, coefficients: Mapping[str, float]) -> Float[np.ndarray, "1 coefficient"]:
+def vector(law: Law, coefficients: Mapping[str, float]) -> Float[np.ndarray, "1 coefficient"]:
+    """Named coefficients as one row, in the order of the law."""
     return np.array([[float(coefficients[one.name]) for one in law.coefficients]])

@@ -39,8 +39,8 @@ class Runs:
     def __len__(self) -> int:
         return len(self.table)
 
-    def numbers(self, column: str) -> Float[np.ndarray, " run"]:
-        """A column as positive finite numbers, which is what laws are made of.
+    def numbers(self, column: str, positive: bool = True) -> Float[np.ndarray, " run"]:
+        """A column as finite numbers, positive ones unless said otherwise.
 
         Raises:
             InputError: the column is missing, or holds something else.
@@ -48,10 +48,11 @@ class Runs:
         if column not in self.table.columns:
             raise InputError(f"{column}: expected a column or field of that name, there is none")
         values = self.table[column].tolist()
+        allowed, words = (is_positive, "positive finite") if positive else (is_number, "finite")
         for key, value in zip(self.table.index, values, strict=True):
-            if not is_positive(value):
+            if not allowed(value):
                 raise InputError(
-                    f"{column}: expected a positive finite number, got {shown(value)} in {key}"
+                    f"{column}: expected a {words} number, got {shown(value)} in {key}"
                 )
         return np.array(values, dtype=np.float64)
 

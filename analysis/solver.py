@@ -1,59 +1,70 @@
-"""One solver for every law: search the exponents on a grid, then refine by damped Newton.
+"""One solver for every law: damped Newton on the exact objective from many starts at once.
 
-The linear part is projected out on the grid; the refinement minimises the exact robust objective
-with full curvature, bounds handled inside the step, first with a wide delta and then with narrower
-ones (a narrow delta has many small local minima). All problems of a call run together in numpy, in
-blocks that fit the processor's cache, and the outcome is a function of the arguments alone.
+The refinement minimises the robust objective with full curvature, bounds handled inside the step,
+first with smoother objectives and then with the one that was asked for (a sharp one has many small
+local minima). All problems of a call run together in numpy, in blocks that fit the processor's
+cache, and the outcome is a function of the arguments alone.
 """
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from analysis.objective import Curvature, Surface, Targets, Vectors, bases, curvature, held, value
+from analysis.compiled import Vectors
+from analysis.objective import stages
+from analysis.search import block_of, grid, second, seeds, thinned
+from analysis.surface import Curvature, Problems, Surface, curvature, held, value
 
-BLOCK = 64  # problems refined together: 64 x 240 runs of float64 is 120 kB
 TOLERANCE = 1e-12  # a fit has converged when a step promises less than this share of the objective
-ROUNDING = 1e-26  # squared log residuals below this are rounding
-STAGES = (0.1, 0.03, 0.01, 0.003)  # wider deltas, before the one that was asked for
 SEEDS, FINALISTS = 24, 8
+SECOND_SEEDS = 8
 BASINS, SAME_BASIN = 3, 0.02  # optima whose exponents differ by less than 0.02 count as one
+AGREED = 1e-8  # relative difference of two objectives that are the same optimum
 
 
 @dataclass(frozen=True)
 class Solution:
-    """The best point found for every problem, in centred units."""
+    """The best point found for every problem, in the engine's variables.
+
+    `agreed` says that a second search, from starts of its own, came to no other optimum.
+    """
 
     vectors: Vectors
     value: Float[np.ndarray, " problem"]
     converged: Bool[np.ndarray, " problem"]
+    agreed: bool = True
 
 
-def solve(on: Surface, targets: Targets, delta: float) -> Solution:
-    """The optima of one problem that lie in basins of their own, the best first."""
-    starts = seeds(on, targets, max(delta, 0.01))
-    for stage in (stage for stage in STAGES if stage > delta):
-        starts = refine(on, targets, starts, stage, steps=8).vectors
-    scores = value(on, targets, starts, delta)
-    kept = np.argsort(scores, kind="stable")[:FINALISTS]
-    finals = refine(on, targets, starts[kept], delta)
-    order = np.argsort(finals.value, kind="stable")
-    columns = [on.law.place[one.name] for one in on.law.exponents]
+def solve(on: Surface, problems: Problems, *, certify: bool = False) -> Solution:
+    """The optima of one problem that lie in basins of their own, the best first.
+
+    With `certify` a second and independent search is made, and its optimum taken if it is better.
+    """
+    points, shape = grid(on)
+    found = _from(on, problems, seeds(on, problems, points, shape, SEEDS))
+    agreed = True
+    if certify and on.law.nonlinear:
+        other = _from(on, problems, seeds(on, problems, second(on), (), SECOND_SEEDS))
+        gap = float(abs(other.value.min() - found.value.min()))
+        close = AGREED * abs(float(found.value.min())) + _negligible(on, problems)[0]
+        agreed = gap <= close
+        found = _joined(found, other)
+    order = np.argsort(found.value, kind="stable")
+    columns = [on.law.place[one.name] for one in on.law.nonlinear]
     basins: list[int] = []
     for place in order:
-        apart = np.abs(finals.vectors[basins] - finals.vectors[place])[:, columns]
+        apart = np.abs(found.vectors[basins] - found.vectors[place])[:, columns]
         if not basins or (apart.max(axis=1, initial=0.0) > SAME_BASIN).all():
             basins.append(int(place))
-    return Solution(finals.vectors[basins], finals.value[basins], finals.converged[basins])
+    return Solution(found.vectors[basins], found.value[basins], found.converged[basins], agreed)
 
 
-def resolve(on: Surface, targets: Targets, found: Solution, delta: float) -> Solution:
-    """Refit many problems (resamples) from the optima of one; the best that is reached."""
+def resolve(on: Surface, problems: Problems, starts: Vectors) -> Solution:
+    """Solve many problems (resamples) from the optima of one; the best that is reached."""
     best: Solution | None = None
-    for start in found.vectors[:BASINS]:
-        new = refine(on, targets, np.repeat(start[None], _count(targets), axis=0), delta)
+    for start in starts[:BASINS]:
+        new = refine(on, problems, np.repeat(start[None], len(problems), axis=0))
         if best is None:
             best = new
             continue
@@ -68,75 +79,14 @@ def resolve(on: Surface, targets: Targets, found: Solution, delta: float) -> Sol
     return best
 
 
-def _count(targets: Targets) -> int:
-    return max(len(targets.log_loss), len(targets.weight))
-
-
-def seeds(on: Surface, targets: Targets, delta: float) -> Vectors:
-    """The grid points from which to refine, with their best linear coefficients."""
-    names = [one.name for one in on.law.exponents]
-    axes = [np.array(one.starts) for one in on.law.exponents]
-    grid = np.stack(
-        [axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")] or [np.zeros(1)], 1
-    )
-    vectors = np.zeros((len(grid), len(on.law.coefficients)))
-    for column, name in enumerate(names):
-        vectors[:, on.law.place[name]] = grid[:, column]
-    scores = np.zeros(len(grid))
-    for start in range(0, len(grid), BLOCK):
-        block = slice(start, start + BLOCK)
-        vectors[block] = project(on, targets, vectors[block])
-        scores[block] = value(on, targets, vectors[block], delta)
-    shape = tuple(len(axis) for axis in axes)
-    lowest = _lowest_nearby(scores.reshape(shape)).ravel()
-    order = np.lexsort((scores, ~lowest))  # local minima first, each kind from its best
-    return vectors[order[:SEEDS]]
-
-
-def project(on: Surface, targets: Targets, vectors: Vectors) -> Vectors:
-    """The vectors with linear coefficients from least squares of the relative residuals.
-
-    Bounded least squares is solved exactly, by trying every subset of the terms.
-    """
-    places = [on.law.place[term.coefficient] for term in on.law.terms]
-    shape = (len(vectors), on.logs.shape[1])
-    columns = (
-        np.stack(
-            [np.broadcast_to(np.exp(basis.value), shape) for basis in bases(on, vectors)], axis=1
-        )
-        * np.exp(-targets.log_loss)[:, None]
-    )
-    weighted = columns * targets.weight[:, None]
-    normal, right = weighted @ columns.transpose(0, 2, 1), weighted.sum(axis=2)
-    best, lowest = np.zeros_like(right), np.zeros(len(vectors))
-    for size in range(1, len(places) + 1):
-        for subset in itertools.combinations(range(len(places)), size):
-            chosen = np.array(subset)
-            inner = normal[:, chosen[:, None], chosen]
-            ridge = 1e-13 * np.einsum("pii->pi", inner).max(axis=1)[:, None, None] * np.eye(size)
-            answer = np.linalg.solve(inner + ridge, right[:, chosen, None])[:, :, 0]
-            bounds = np.array(places)[chosen]
-            inside = ((answer >= on.low[bounds]) & (answer <= on.high[bounds])).all(axis=1)
-            cost = np.where(inside, -(right[:, chosen] * answer).sum(axis=1), np.inf)
-            better = cost < lowest
-            lowest = np.where(better, cost, lowest)
-            full = np.zeros_like(right)
-            full[:, chosen] = answer
-            best = np.where(better[:, None], full, best)
-    result = vectors.copy()
-    result[:, places] = np.clip(best, on.low[places], on.high[places])
-    return result
-
-
-def refine(
-    on: Surface, targets: Targets, starts: Vectors, delta: float, steps: int = 200
-) -> Solution:
+def refine(on: Surface, problems: Problems, starts: Vectors, steps: int = 200) -> Solution:
     """Damped Newton from every start; start p minimises problem p (or the only one there is)."""
     vectors, values = starts.copy(), np.empty(len(starts))
     converged = np.zeros(len(starts), dtype=bool)
-    for start in range(0, len(starts), BLOCK):
-        block = slice(start, start + BLOCK)
-        found = _refine_block(on, targets.of(block), starts[block], delta, steps)
+    size = block_of(on)
+    for start in range(0, len(starts), size):
+        block = slice(start, start + size)
+        found = _refine_block(on, problems.of(block), starts[block], steps)
         vectors[block], values[block], converged[block] = (
             found.vectors,
             found.value,
@@ -145,25 +95,49 @@ def refine(
     return Solution(vectors, values, converged)
 
 
-def _refine_block(
-    on: Surface, targets: Targets, starts: Vectors, delta: float, steps: int
-) -> Solution:
-    vectors = np.clip(starts, on.low, on.high)
-    now = curvature(on, targets, vectors, delta)
+def _from(on: Surface, problems: Problems, starts: Vectors) -> Solution:
+    """Refine some starts: through the smoother objectives, on few rows where there are many."""
+    few, part = thinned(on, problems)
+    for stage in stages(on.objective):
+        starts = refine(few.under(stage), part, starts, steps=8).vectors
+    if few is not on:
+        starts = refine(few, part, starts).vectors
+    scores = value(on, problems, starts)
+    kept = np.argsort(scores, kind="stable")[:FINALISTS]
+    return refine(on, problems, starts[kept])
+
+
+def _joined(one: Solution, other: Solution) -> Solution:
+    return Solution(
+        np.concatenate([one.vectors, other.vectors]),
+        np.concatenate([one.value, other.value]),
+        np.concatenate([one.converged, other.converged]),
+    )
+
+
+def _negligible(on: Surface, problems: Problems) -> Float[np.ndarray, " problem"]:
+    """An objective so small that it is rounding; fitted scales make its size arbitrary."""
+    total = problems.weight.sum(axis=1)
+    return total * (1e-12 if on.objective.fits_scale else on.rounding)
+
+
+def _refine_block(on: Surface, problems: Problems, starts: Vectors, steps: int) -> Solution:
+    vectors = np.clip(starts, problems.low, problems.high)
+    now = curvature(on, problems, vectors)
     damping = np.full(len(vectors), 1e-2)
     done = ~np.isfinite(now.value)
     result = Solution(vectors.copy(), now.value.copy(), np.zeros(len(vectors), dtype=bool))
     place = np.flatnonzero(~done)
-    vectors, damping, targets = vectors[place], damping[place], targets.of(place)
+    vectors, damping, problems = vectors[place], damping[place], problems.of(place)
     now = _chosen(now, place)
     for _ in range(steps):
         if not len(place):
             break
-        step, promise, damping = _step(on, vectors, now, damping)
-        small = TOLERANCE * now.value + ROUNDING * targets.weight.sum(axis=1)
+        step, promise, damping = _step(problems, vectors, now, damping)
+        small = TOLERANCE * np.abs(now.value) + _negligible(on, problems)
         finished = promise * (1 + damping) <= small
         tried = vectors + step
-        new = curvature(on, targets, tried, delta)
+        new = curvature(on, problems, tried)
         better = new.value <= now.value - np.where(finished, 0.0, 1e-4 * promise)
         vectors = np.where(better[:, None], tried, vectors)
         now = _merged(better, new, now)
@@ -175,12 +149,12 @@ def _refine_block(
         left = np.flatnonzero(~finished)
         if len(left) < len(place):
             place, vectors, damping = place[left], vectors[left], damping[left]
-            now, targets = _chosen(now, left), targets.of(left)
+            now, problems = _chosen(now, left), problems.of(left)
     return result
 
 
 def _step(
-    on: Surface,
+    problems: Problems,
     vectors: Vectors,
     now: Curvature,
     damping: Float[np.ndarray, " problem"],
@@ -189,13 +163,18 @@ def _step(
     damping = damping.copy()
     tiny = 1e-12 * np.einsum("pii->pi", now.majorant)
     majorant = now.majorant + tiny[:, :, None] * np.eye(vectors.shape[1])
-    stuck = held(on, vectors, now.gradient)
-    step, sound = _bounded_step(on, vectors, now, majorant, damping, stuck)
+    stuck = held(problems, vectors, now.gradient)
+    step, sound = _bounded_step(problems, vectors, now, majorant, damping, stuck)
     while not sound.all():
         damping = np.where(sound, damping, np.maximum(damping * 10, 1e-3))
         wrong = np.flatnonzero(~sound)
         again, sound_now = _bounded_step(
-            on, vectors[wrong], _chosen(now, wrong), majorant[wrong], damping[wrong], stuck[wrong]
+            problems.of(wrong),
+            vectors[wrong],
+            _chosen(now, wrong),
+            majorant[wrong],
+            damping[wrong],
+            stuck[wrong],
         )
         step[wrong] = again
         sound[wrong] = sound_now | (damping[wrong] > 1e15)
@@ -204,7 +183,7 @@ def _step(
 
 
 def _bounded_step(
-    on: Surface,
+    problems: Problems,
     vectors: Vectors,
     now: Curvature,
     majorant: Float[np.ndarray, "problem coefficient coefficient"],
@@ -213,7 +192,7 @@ def _bounded_step(
 ) -> tuple[Vectors, Bool[np.ndarray, " problem"]]:
     """Minimise the damped quadratic model; a coefficient that would cross a bound stops on it."""
     matrix = now.hessian + damping[:, None, None] * majorant
-    room_low, room_high = on.low - vectors, on.high - vectors
+    room_low, room_high = problems.low - vectors, problems.high - vectors
     frozen, fixed = stuck.copy(), np.zeros_like(vectors)
     sound = np.ones(len(vectors), dtype=bool)
     step = fixed
@@ -273,15 +252,3 @@ def _merged(where: Bool[np.ndarray, " problem"], new: Curvature, old: Curvature)
         np.where(square, new.hessian, old.hessian),
         np.where(square, new.majorant, old.majorant),
     )
-
-
-def _lowest_nearby(scores: np.ndarray) -> np.ndarray:
-    """Which grid points are no higher than their neighbours along every axis."""
-    lowest = np.isfinite(scores)
-    for axis in range(scores.ndim):
-        padding = [(1, 1) if one == axis else (0, 0) for one in range(scores.ndim)]
-        padded = np.pad(scores, padding, constant_values=np.inf)
-        length = scores.shape[axis]
-        lowest &= scores <= np.take(padded, range(length), axis)
-        lowest &= scores <= np.take(padded, range(2, length + 2), axis)
-    return lowest

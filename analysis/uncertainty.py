@@ -4,48 +4,50 @@ Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapters 6,
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from analysis.objective import Targets
 from analysis.points import Points, Pool, pooled
+
+Resample = Literal["auto", "rows", "clusters", "replicates", "residual", "wild"]
 
 
 @dataclass(frozen=True)
 class Resamples:
-    """The problems to refit, and in words what was drawn again."""
+    """Weights or measurements of every resample, and in words what was drawn again."""
 
-    targets: Targets
+    weight: Float[np.ndarray, "draw run"] | None
+    measured: Float[np.ndarray, "draw run"] | None
     drawn: str
 
 
-def resamples(on: Points, pool: Pool, log_scale: float, count: int, seed: int) -> Resamples:
+def resamples(on: Points, pool: Pool, kind: Resample, count: int, seed: int) -> Resamples:
     """Draw again what varied: replicates within cells, whole clusters, or else rows.
 
     Replicates are drawn when every cell has at least two of them; `seed` feeds numpy's legacy
     generator, so that published bootstraps can be repeated draw by draw.
     """
+    del kind
     generator = np.random.RandomState(seed)
     if pool != "none" and min(map(len, on.replicates)) > 1:
         return Resamples(
-            Targets(_redrawn(on, pool, generator, count) - log_scale, np.ones((1, len(on)))),
-            "the replicates within each cell",
+            None, _redrawn(on, pool, generator, count), "the replicates within each cell"
         )
-    log_loss = np.log(on.loss)[None] - log_scale
     if on.cluster is not None:
         sizes = int(on.cluster.max()) + 1
         counts = _counts(generator.randint(0, sizes, (count, sizes)), sizes)
-        return Resamples(Targets(log_loss, counts[:, on.cluster]), "whole clusters")
+        return Resamples(counts[:, on.cluster], None, "whole clusters")
     counts = _counts(generator.randint(0, len(on), (count, len(on))), len(on))
-    return Resamples(Targets(log_loss, counts), "rows" if pool == "none" else "cells")
+    return Resamples(counts, None, "rows" if pool == "none" else "cells")
 
 
 def usable(
-    on: Points, targets: Targets, least: dict[str, int], size: int
+    on: Points, weight: Float[np.ndarray, "draw run"], least: dict[str, int], size: int
 ) -> Bool[np.ndarray, " draw"]:
     """Which resamples still hold `size` different points and the least levels of every input."""
-    present = targets.weight > 0
+    present = weight > 0
     good = present.sum(axis=1) >= size
     for name, levels in least.items():
         number = on.levels(name)
@@ -65,11 +67,11 @@ def interval(
 def _redrawn(
     on: Points, pool: Pool, generator: np.random.RandomState, count: int
 ) -> Float[np.ndarray, "draw run"]:
-    """The log of every cell's pooled loss, after drawing its replicates again."""
+    """Every cell's pooled measurement, after drawing its replicates again."""
     columns = []
     for losses in on.replicates:
         chosen = generator.randint(0, len(losses), (count, len(losses)))
-        columns.append(np.log(pooled(pool, losses[chosen])))
+        columns.append(pooled(pool, losses[chosen]))
     return np.stack(columns, axis=1)
 
 
