@@ -21,8 +21,10 @@ from analysis.objective import Residual
 
 Vectors = Float[np.ndarray, "problem coefficient"]
 Array = Float[np.ndarray, "..."]
+Expression = Any
+"""A sympy expression; sympy's annotations do not say what its functions return."""
 
-_CALLS: dict[str, Callable[..., sp.Expr]] = {
+_CALLS: dict[str, Any] = {
     "exp": sp.exp,
     "log": sp.log,
     "log10": lambda x: sp.log(x) / sp.log(10),
@@ -49,9 +51,9 @@ class Compiled:
     logarithmic: bool
     linear: tuple[int, ...]
     constants: tuple[int, ...]
-    _model: sp.Expr
-    _natural: tuple[sp.Expr, ...]
-    _internal: tuple[sp.Expr, ...]
+    _model: Expression
+    _natural: tuple[Expression, ...]
+    _internal: tuple[Expression, ...]
     _symbols: "Symbols"
 
     @cached_property
@@ -119,11 +121,11 @@ class Derivatives:
 class Symbols:
     """The variables of a law, its inputs (logs less their centre, or plain), and their centre."""
 
-    variables: tuple[sp.Symbol, ...]
-    runs: tuple[sp.Symbol, ...]
-    centre: tuple[sp.Symbol, ...]
+    variables: tuple[Any, ...]
+    runs: tuple[Any, ...]
+    centre: tuple[Any, ...]
 
-    def function(self, expressions: Sequence[sp.Expr]) -> Callable[..., list[Any]]:
+    def function(self, expressions: Sequence[Expression]) -> Callable[..., list[Any]]:
         """Expressions as one numpy function of (variables, runs, centre), parts shared."""
         made = sp.lambdify(
             [list(self.variables), list(self.runs), list(self.centre)],
@@ -159,7 +161,7 @@ def compiled(law: Law, residual: Residual, plain: frozenset[str] = frozenset()) 
     unit = {
         one.name: sp.exp(centre) for one, centre in zip(law.inputs, symbols.centre, strict=True)
     }
-    natural: dict[str, sp.Expr] = {}
+    natural: dict[str, Expression] = {}
     for one, variable in zip(law.coefficients, symbols.variables, strict=True):
         size = unit[one.of] if one.of else sp.Integer(1)
         natural[one.name] = size * sp.exp(variable) if one.log else size * variable
@@ -177,7 +179,7 @@ def compiled(law: Law, residual: Residual, plain: frozenset[str] = frozenset()) 
     ]
     constants: list[int] = []
     nonlinear = {one for place, one in enumerate(symbols.variables) if place not in linear}
-    scaled: dict[sp.Symbol, sp.Expr] = {}
+    scaled: dict[Any, Expression] = {}
     back = dict(zip(symbols.variables, internal, strict=True))
     for place in linear:
         variable = symbols.variables[place]
@@ -204,7 +206,7 @@ def compiled(law: Law, residual: Residual, plain: frozenset[str] = frozenset()) 
     )
 
 
-def _tidied(model: sp.Expr, symbols: Symbols, linear: Sequence[int]) -> sp.Expr:
+def _tidied(model: Expression, symbols: Symbols, linear: Sequence[int]) -> Expression:
     """The model with exponentials of sums made small: e^(c a) e^(-a (c + r)) becomes e^(-a r)."""
     zeros = {symbols.variables[place]: 0 for place in linear}
     total = _merged(model.subs(zeros))
@@ -214,12 +216,12 @@ def _tidied(model: sp.Expr, symbols: Symbols, linear: Sequence[int]) -> sp.Expr:
     return total
 
 
-def _merged(one: sp.Expr) -> sp.Expr:
+def _merged(one: Expression) -> Expression:
     joint = sp.powsimp(one, combine="exp")
     return joint.replace(sp.exp, lambda inner: sp.exp(sp.expand(inner)))
 
 
-def _linked(law: Law, residual: Residual, right: sp.Expr) -> tuple[sp.Expr, bool]:
+def _linked(law: Law, residual: Residual, right: Expression) -> tuple[Expression, bool]:
     """The model whose logarithm (or which itself) is compared with the target."""
     link = law.parsed.link
     if link == "identity":
@@ -228,7 +230,9 @@ def _linked(law: Law, residual: Residual, right: sp.Expr) -> tuple[sp.Expr, bool
     return (exponent, False) if residual == "log" else (sp.exp(exponent), False)
 
 
-def _linear(law: Law, symbols: Symbols, right: sp.Expr, plain: frozenset[str]) -> tuple[int, ...]:
+def _linear(
+    law: Law, symbols: Symbols, right: Expression, plain: frozenset[str]
+) -> tuple[int, ...]:
     """The variables without starts, all of which must enter linearly, also together."""
     places = [
         place
@@ -246,12 +250,12 @@ def _linear(law: Law, symbols: Symbols, right: sp.Expr, plain: frozenset[str]) -
     return tuple(places)
 
 
-def _inverse(one: Any, variable: sp.Symbol, unit: Mapping[str, sp.Expr]) -> sp.Expr:
+def _inverse(one: Any, variable: Expression, unit: Mapping[str, Expression]) -> Expression:
     inner = variable / unit[one.of] if one.of else variable
     return sp.log(inner) if one.log else inner
 
 
-def _expression(node: ast.expr, names: Mapping[str, sp.Expr]) -> sp.Expr:
+def _expression(node: ast.expr, names: Mapping[str, Expression]) -> Expression:
     """A checked tree as a sympy expression."""
     match node:
         case ast.Name(id=name):
@@ -270,7 +274,7 @@ def _expression(node: ast.expr, names: Mapping[str, sp.Expr]) -> sp.Expr:
             raise ValueError(f"expected a checked formula, got {ast.unparse(node)}")
 
 
-def _operation(operation: ast.operator, left: sp.Expr, right: sp.Expr) -> sp.Expr:
+def _operation(operation: ast.operator, left: Expression, right: Expression) -> Expression:
     match operation:
         case ast.Add():
             return left + right
@@ -338,7 +342,7 @@ def _plainly(law: Law) -> tuple[Callable[..., list[Any]], Callable[..., list[Any
         case _:
             pass
 
-    def function(expressions: list[sp.Expr]) -> Callable[..., list[Any]]:
+    def function(expressions: list[Expression]) -> Callable[..., list[Any]]:
         return sp.lambdify(
             [coefficients, inputs], expressions, modules=[NUMERIC, "numpy"], cse=True
         )

@@ -15,7 +15,7 @@ class softplus(sp.Function):  # noqa: N801 - formulas call it by this name
 
     def fdiff(self, argindex: int = 1) -> Any:  # noqa: D102
         del argindex
-        return _of(logistic, self.args[0])
+        return _at(logistic, self.args[0])
 
 
 class logistic(sp.Function):  # noqa: N801
@@ -23,7 +23,7 @@ class logistic(sp.Function):  # noqa: N801
 
     def fdiff(self, argindex: int = 1) -> Any:  # noqa: D102
         del argindex
-        return logistic(self.args[0]) * logistic(-self.args[0])
+        return _at(logistic, *self.args) * (1 - _at(logistic, *self.args))
 
 
 class bridge(sp.Function):  # noqa: N801
@@ -31,7 +31,7 @@ class bridge(sp.Function):  # noqa: N801
 
     def fdiff(self, argindex: int = 1) -> Any:  # noqa: D102
         q, a = self.args
-        u, rest = bridge(q, a), bridge_rest(q, a)
+        u, rest = _at(bridge, q, a), _at(bridge_rest, q, a)
         slope = u * sp.exp(rest) / (sp.exp(rest) + a * u)
         return slope if argindex == 1 else rest * slope
 
@@ -41,9 +41,14 @@ class bridge_rest(sp.Function):  # noqa: N801
 
     def fdiff(self, argindex: int = 1) -> Any:  # noqa: D102
         q, a = self.args
-        u, rest = bridge(q, a), bridge_rest(q, a)
+        u, rest = _at(bridge, q, a), _at(bridge_rest, q, a)
         slope = -u / (sp.exp(rest) + a * u)
         return slope if argindex == 1 else rest * slope
+
+
+def _at(function: Any, *arguments: Any) -> Any:
+    """A function of formulas at some arguments; sympy's annotations do not say what that gives."""
+    return function(*arguments)
 
 
 def solve_bridge(q: Numbers, a: Numbers) -> Float[np.ndarray, "..."]:

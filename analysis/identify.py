@@ -47,7 +47,8 @@ def findings(
     """Everything that a reader of the fit must know, the gravest first.
 
     `constants` names the coefficients that stand alone, such as a floor; `refitted` is the share
-    of resamples that converged; `misfit` is each point's residual and `scatter` its standard error from its replicates.
+    of resamples that converged;
+    `misfit` is each point's residual and `scatter` its standard error from its replicates.
     """
     found = [
         *_solver(converged, agreed, refitted),

@@ -58,8 +58,8 @@ def seeds(
 ) -> Vectors:
     """The best of some points from which to refine, apart from each other."""
     on, problems = thinned(on, problems)
-    scores = np.zeros(len(points))
-    vectors = []
+    scores: Float[np.ndarray, " point"] = np.zeros(len(points))
+    vectors: list[Vectors] = []
     step = block_of(on)
     for start in range(0, len(points), step):
         block = start_scale(on, problems, project(on, problems, points[start : start + step]))
@@ -88,7 +88,7 @@ def project(on: Surface, problems: Problems, vectors: Vectors) -> Vectors:
         weight, target = weight / measured**2, measured
     if on.relative is not None:
         weight = weight / on.relative**2
-    good = np.isfinite(rest).all(axis=1) & np.isfinite(columns).all(axis=(0, 2))
+    good = np.asarray(np.isfinite(rest).all(axis=1) & np.isfinite(columns).all(axis=(0, 2)))
     design = np.where(good[:, None, None], np.stack(columns, axis=1), 0.0)
     goal = np.where(good[:, None], target - rest, 0.0)
     weighted = design * weight[:, None]

@@ -156,7 +156,7 @@ def residuals(on: Surface, target: Rows, vectors: Vectors) -> Rows:
 def value(on: Surface, problems: Problems, vectors: Vectors) -> Float[np.ndarray, " problem"]:
     """The objective of every problem; infinite where the law has no prediction for some run."""
     residual = residuals(on, problems.target, vectors)
-    allowed = np.isfinite(residual).all(axis=1)
+    allowed = np.asarray(np.isfinite(residual).all(axis=1))
     residual = np.where(allowed[:, None], residual, 0.0)
     losses, spread = _losses(on, residual, problems, vectors)
     total = (problems.weight * (losses.value + _scale_cost(on, spread))).sum(axis=1)
@@ -173,7 +173,7 @@ def curvature(on: Surface, problems: Problems, vectors: Vectors) -> Curvature:
     model, *parts = made.run([vectors[:, [place]] for place in range(size)], on.runs, on.centre)
     model = np.broadcast_to(model, (count, rows))
     logarithmic = on.compiled.logarithmic
-    allowed = np.isfinite(model).all(axis=1)
+    allowed = np.asarray(np.isfinite(model).all(axis=1))
     if logarithmic:
         allowed &= model.min(axis=1) > 0
     if not allowed.all():
