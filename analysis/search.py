@@ -13,8 +13,8 @@ from analysis.compiled import Vectors
 from analysis.law import Coefficient
 from analysis.surface import Problems, Surface, start_scale, value
 
-LONE, PAIR, MANY = 48, 40, 3_000  # points of a search: along one, along each of two, over more
-SECOND = 400  # points of the independent search
+LONE, PAIR, MANY = 48, 28, 3_000  # points of a search: along one, along each of two, over more
+SECOND = 240  # points of the independent search
 BLOCK = 16_384  # numbers of a batch that fit the processor's cache: 64 problems of 256 rows
 ENOUGH = 1_024  # rows that are searched; all of them are refined
 
@@ -121,23 +121,29 @@ def _bounded_least_squares(
     ]  # fmt: skip
     best = np.clip(np.zeros_like(right), low, high)
     lowest = np.full(len(right), np.inf)
+    left = np.arange(len(right))  # problems in which some bound is felt
     for state in itertools.product(*states):
         free = np.array([place for place, one in enumerate(state) if one == "free"], dtype=int)
-        held = [place for place, one in enumerate(state) if one != "free"]
-        answer = np.zeros_like(right)
-        for place in held:
-            answer[:, place] = (low if state[place] == "low" else high)[:, place]
+        inner, goal, below, above = normal[left], right[left], low, high
+        if len(low) > 1:
+            below, above = low[left], high[left]
+        answer = np.zeros_like(goal)
+        for place, one in enumerate(state):
+            if one != "free":
+                answer[:, place] = (below if one == "low" else above)[:, place]
         if len(free):
-            inner = normal[:, free[:, None], free] + 1e-13 * np.eye(len(free))
-            goal = right - (normal @ answer[:, :, None])[:, :, 0]
-            answer[:, free] = np.linalg.solve(inner, goal[:, free, None])[:, :, 0]
-        inside = ((answer >= low) & (answer <= high)).all(axis=1)
-        cost = (answer * ((normal @ answer[:, :, None])[:, :, 0] / 2 - right)).sum(axis=1)
-        better = inside & (cost < lowest)
-        lowest = np.where(better, cost, lowest)
-        best = np.where(better[:, None], answer, best)
-        if not held and inside.all():
-            return best  # no bound is felt, so none needs to be tried
+            matrix = inner[:, free[:, None], free] + 1e-13 * np.eye(len(free))
+            rest = goal - (inner @ answer[:, :, None])[:, :, 0]
+            answer[:, free] = np.linalg.solve(matrix, rest[:, free, None])[:, :, 0]
+        inside = ((answer >= below) & (answer <= above)).all(axis=1)
+        cost = (answer * ((inner @ answer[:, :, None])[:, :, 0] / 2 - goal)).sum(axis=1)
+        better = inside & (cost < lowest[left])
+        lowest[left[better]] = cost[better]
+        best[left[better]] = answer[better]
+        if len(free) == len(state):
+            left = left[~inside]
+            if not len(left):
+                break
     return best
 
 

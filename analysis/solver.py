@@ -17,8 +17,8 @@ from analysis.search import block_of, grid, second, seeds, thinned
 from analysis.surface import Curvature, Problems, Surface, curvature, held, value
 
 TOLERANCE = 1e-12  # a fit has converged when a step promises less than this share of the objective
-SEEDS, FINALISTS = 24, 8
-SECOND_SEEDS = 8
+SEEDS, FINALISTS = 16, 6
+SECOND_SEEDS = 6
 BASINS, SAME_BASIN = 3, 0.02  # optima whose exponents differ by less than 0.02 count as one
 AGREED = 1e-8  # relative difference of two objectives that are the same optimum
 
