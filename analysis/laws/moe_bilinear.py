@@ -1,0 +1,21 @@
+"""Loss of a routed mixture of experts: a plane in log size and log experts, with their product."""
+
+from analysis.law import Coefficient, Input, Law
+from analysis.objective import Objective
+
+LAW = Law(
+    name="moe_bilinear",
+    formula="log10(loss) = a * log10(params) + b * log10(experts) + c * log10(params) * log10(experts) + d",
+    source="Clark et al. 2022, arXiv:2202.01169",
+    inputs=(
+        Input("params", "N, parameters of the dense model", levels=2),
+        Input("experts", "E, experts of a layer; 1 is a dense model", levels=2),
+    ),
+    coefficients=(
+        Coefficient("a", "size exponent of a dense model"),
+        Coefficient("b", "exponent of experts, at N = 1"),
+        Coefficient("c", "how the gain of experts falls with size"),
+        Coefficient("d", "log10 of the loss, at N = E = 1"),
+    ),
+    objective=Objective(kind="squares"),
+)

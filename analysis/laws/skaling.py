@@ -1,0 +1,41 @@
+"""Loss whose size and data terms share an outer exponent: between the laws of Chinchilla and of Kaplan.
+
+E + A (N^-alpha + R D^-beta)^k with N0 = A^(1 / (alpha k)) and D0 = (R A^(1 / k))^(1 / beta). With k = 1
+it is `chinchilla`, with beta = 1 and E = 0 `kaplan`.
+"""
+
+from analysis.law import Coefficient, Input, Law
+
+LAW = Law(
+    name="skaling",
+    formula="loss = E + ((N0 / params)^alpha + (D0 / tokens)^beta)^k",
+    source="the package simple-scaling-laws 0.2.0",
+    inputs=(
+        Input("params", "N, non-embedding parameters", levels=3),
+        Input("tokens", "D, training tokens", levels=3),
+    ),
+    coefficients=(
+        Coefficient("E", "irreducible loss, in the unit of the loss", low=0.0),
+        Coefficient(
+            "N0",
+            "size at which size alone leaves a loss of 1 above E",
+            1e-60,
+            1e60,
+            (1e-6, 1e6),
+            log=True,
+            of="params",
+        ),
+        Coefficient(
+            "D0",
+            "tokens at which data alone leave a loss of 1 above E",
+            1e-60,
+            1e60,
+            (1e-6, 1e6),
+            log=True,
+            of="tokens",
+        ),
+        Coefficient("alpha", "size exponent", low=0.01, high=2.0, starts=(0.02, 1.9)),
+        Coefficient("beta", "data exponent", low=0.01, high=2.0, starts=(0.02, 1.9)),
+        Coefficient("k", "outer exponent", low=0.05, high=1.0, starts=(0.15, 0.95)),
+    ),
+)

@@ -1,0 +1,23 @@
+"""The best timescale of AdamW as a function of tokens per parameter.
+
+The timescale is B / (lr * decay * D), the share of training over which weights are averaged; from it
+follows the best weight decay, B / (lr * timescale * D). Published: an exponent of -0.527.
+"""
+
+from analysis.law import Coefficient, Input, Law
+
+LAW = Law(
+    name="timescale",
+    formula="timescale = c * (tokens / params)^m",
+    source="Bergsma et al. 2025, arXiv:2505.13738",
+    inputs=(
+        Input("params", "N, parameters", levels=2),
+        Input("tokens", "D, training tokens", levels=2),
+    ),
+    coefficients=(
+        Coefficient("c", "timescale, at one token per parameter", low=0.0),
+        Coefficient(
+            "m", "exponent of tokens per parameter", low=-3.0, high=3.0, starts=(-2.0, 1.0)
+        ),
+    ),
+)

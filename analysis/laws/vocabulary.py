@@ -1,0 +1,28 @@
+"""Loss as a function of the parameters of the vocabulary, the other parameters and data.
+
+The loss is that over a unigram model, so that vocabularies can be compared; it may be negative.
+"""
+
+from analysis.law import Coefficient, Input, Law
+from analysis.objective import Objective
+
+LAW = Law(
+    name="vocabulary",
+    formula="loss = A / params^alpha + V / vocabulary_params^gamma + B / tokens^beta - E",
+    source="Tao et al. 2024, arXiv:2407.13623",
+    inputs=(
+        Input("params", "parameters outside of the vocabulary", levels=3),
+        Input("vocabulary_params", "parameters of the vocabulary", levels=3),
+        Input("tokens", "D, training tokens", levels=3),
+    ),
+    coefficients=(
+        Coefficient("E", "how far below a unigram model the loss can fall", low=0.0),
+        Coefficient("A", "loss that size removes, at N = 1", low=0.0),
+        Coefficient("V", "loss that the vocabulary removes, at one parameter", low=0.0),
+        Coefficient("B", "loss that data removes, at D = 1", low=0.0),
+        Coefficient("alpha", "size exponent", low=0.01, high=2.0, starts=(0.02, 1.9)),
+        Coefficient("gamma", "vocabulary exponent", low=0.01, high=2.0, starts=(0.02, 1.9)),
+        Coefficient("beta", "data exponent", low=0.01, high=2.0, starts=(0.02, 1.9)),
+    ),
+    objective=Objective(residual="plain"),
+)
