@@ -1,0 +1,70 @@
+"""Power laws joined smoothly at breaks, with an irreducible loss; `broken:2` has two breaks."""
+
+from analysis.law import Coefficient, Input, Law
+from trainers.schema import InputError
+
+MOST = 4
+
+
+def make(breaks: int) -> Law:
+    """The law with that many breaks. Source: see `LAW.source`.
+
+    The n-th break lies at d1 r2 ... rn: ratios above 1 keep the breaks in order, where free places
+    could change their names from one fit to the next.
+
+    Raises:
+        InputError: there are more breaks than a table could tell.
+    """
+    if not 0 <= breaks <= MOST:
+        raise InputError(f"law broken: expected 0 to {MOST} breaks, got {breaks}")
+    formula = "loss = E + b / x^c0"
+    coefficients = [
+        Coefficient("E", "irreducible loss, in the unit of the loss", low=0.0),
+        Coefficient("b", "reducible loss at x = 1, were there no break", low=0.0),
+        Coefficient("c0", "exponent of x before the first break", -5.0, 10.0, starts=(-0.5, 1.5)),
+    ]
+    for one in range(1, breaks + 1):
+        place = " / ".join(["d1", *(f"r{other}" for other in range(2, one + 1))])
+        # (1 + (x / d)^(1 / f))^(-c f), written so that a sharp break does not overflow.
+        formula += f" * exp(-c{one} * f{one} * softplus(log(x / {place}) / f{one}))"
+        coefficients += _break(one)
+    return Law(
+        name="broken" if breaks == 1 else f"broken:{breaks}",
+        formula=formula,
+        source="Caballero et al. 2022, arXiv:2210.14891",
+        inputs=(Input("x", "scale: parameters, examples, compute, ...", levels=3 + 3 * breaks),),
+        coefficients=tuple(coefficients),
+    )
+
+
+def _break(one: int) -> tuple[Coefficient, ...]:
+    if one == 1:
+        place = Coefficient(
+            "d1", "x at the first break", low=1e-6, high=1e6, starts=(1e-2, 1e2), log=True, of="x"
+        )
+    else:
+        place = Coefficient(
+            f"r{one}",
+            f"x at break {one} over that at break {one - 1}",
+            low=1.05,
+            high=1e12,
+            starts=(2.0, 1e3),
+            log=True,
+        )
+    return (
+        Coefficient(
+            f"c{one}", f"what break {one} adds to the exponent", -20.0, 20.0, starts=(-1.5, 1.5)
+        ),
+        place,
+        Coefficient(
+            f"f{one}",
+            f"width of break {one} in ln x; 0 is a kink",
+            low=0.01,
+            high=20.0,
+            starts=(0.05, 2.0),
+            log=True,
+        ),
+    )
+
+
+LAW = make(1)

@@ -1,0 +1,33 @@
+"""Share of tasks solved in k tries, where tasks differ in difficulty by a beta distribution.
+
+It is 1 - E (1 - p)^k with p ~ Beta(a, b); for large k the unsolved share falls as k^-a.
+"""
+
+from analysis.law import Coefficient, Input, Law
+from analysis.objective import Objective
+
+LAW = Law(
+    name="coverage",
+    formula="coverage = 1 - exp(loggamma(a + b) + loggamma(b + k) - loggamma(b) - loggamma(a + b + k))",
+    source="Levi 2024, arXiv:2410.16377; Schaeffer et al. 2025, arXiv:2502.17578",
+    inputs=(Input("k", "tries per task", levels=2),),
+    coefficients=(
+        Coefficient(
+            "a",
+            "weight of hard tasks: the unsolved share falls as k^-a",
+            low=1e-3,
+            high=1e3,
+            starts=(0.02, 20.0),
+            log=True,
+        ),
+        Coefficient(
+            "b",
+            "a / (a + b) is the share solved in one try",
+            low=1e-3,
+            high=1e6,
+            starts=(0.05, 1e4),
+            log=True,
+        ),
+    ),
+    objective=Objective(kind="squares", residual="plain"),
+)

@@ -1,0 +1,24 @@
+"""Exponential saturation: a loss that reaches its floor faster than any power, or more slowly."""
+
+from analysis.law import Coefficient, Input, Law
+
+LAW = Law(
+    name="exponential",
+    formula="loss = E + b * exp(-(x / s)^k)",
+    source="a stretched exponential; with k = 1 the saturation of a first-order process",
+    inputs=(Input("x", "scale: steps, examples, width, ...", levels=4),),
+    coefficients=(
+        Coefficient("E", "loss at the end, in the unit of the loss", low=0.0),
+        Coefficient("b", "loss that is lost from x = 0 to the end", low=0.0),
+        Coefficient(
+            "s",
+            "x at which all but 1/e of it is gone",
+            low=1e-6,
+            high=1e6,
+            starts=(1e-3, 1e2),
+            log=True,
+            of="x",
+        ),
+        Coefficient("k", "stretch: 1 is a plain exponential", 0.05, 10.0, starts=(0.1, 4.0)),
+    ),
+)

@@ -1,0 +1,16 @@
+"""A straight line in ln x: the plainest curve to compare others with."""
+
+from analysis.law import Coefficient, Input, Law
+from analysis.objective import Objective
+
+LAW = Law(
+    name="logarithmic",
+    formula="loss = a + b * log(x)",
+    source="ordinary least squares in ln x",
+    inputs=(Input("x", "scale: parameters, examples, ...", levels=2),),
+    coefficients=(
+        Coefficient("a", "value at x = 1"),
+        Coefficient("b", "change when x grows e-fold"),
+    ),
+    objective=Objective(kind="squares", residual="plain"),
+)

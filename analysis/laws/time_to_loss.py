@@ -1,0 +1,29 @@
+"""Steps, tokens or seconds until a loss is reached; a run that ended before it is censored.
+
+The inverse of loss = E (1 + (k / time)^(1 / g)), with k = exp(a).
+"""
+
+from analysis.law import Coefficient, Input, Law
+from analysis.objective import Objective
+
+LAW = Law(
+    name="time_to_loss",
+    # At and below E the prediction is so large that only a run that never came there agrees.
+    formula="log(time) = a - g * log(max(loss / E - 1, 1e-6))",
+    source="the inverse of a power law that falls to an irreducible loss",
+    inputs=(Input("loss", "the loss to be reached", levels=3),),
+    coefficients=(
+        Coefficient("a", "ln of the time to a loss of 2 E"),
+        Coefficient("g", "1 over the exponent of time", low=0.0, high=100.0),
+        Coefficient(
+            "E",
+            "irreducible loss, in the unit of the loss",
+            low=1e-4,
+            high=10.0,
+            starts=(0.01, 4.0),
+            log=True,
+            of="loss",
+        ),
+    ),
+    objective=Objective(kind="normal"),
+)
