@@ -6,6 +6,7 @@ its exponent), and a coefficient of scale is a logarithm.
 """
 
 import ast
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -18,6 +19,7 @@ from jaxtyping import Float
 from analysis.functions import NUMERIC, bridge, logistic, softplus
 from analysis.law import Law, Values, input_array, vector
 from analysis.objective import Residual
+from trainers.schema import InputError
 
 Vectors = Float[np.ndarray, "problem coefficient"]
 Array = Float[np.ndarray, "..."]
@@ -285,8 +287,18 @@ def _operation(operation: ast.operator, left: Expression, right: Expression) -> 
         case ast.Div():
             return left / right
         case _:
-            # 9^9^9^9 as an exact integer would fill the memory.
-            return sp.Float(left) ** right if left.is_number and right.is_number else left**right
+            return _power(left, right)
+
+
+def _power(left: Expression, right: Expression) -> Expression:
+    if not (left.is_number and right.is_number):
+        return left**right
+    try:
+        # 9^9^9^9 as an exact integer would fill the memory.
+        value = math.pow(float(left), float(right))
+    except (OverflowError, ValueError, TypeError) as error:
+        raise InputError(f"formula: expected finite numbers, got {left}^{right}") from error
+    return sp.Float(value)
 
 
 def predict_many(law: Law, vectors: Vectors, values: Values) -> Float[np.ndarray, "problem run"]:
