@@ -7,6 +7,7 @@ import pytest
 from analysis.compare import as_documents, compare
 from analysis.holdout import backtests, hold_out
 from analysis.law import find_law
+from analysis.objective import Objective
 from analysis.runs import Runs
 from trainers.schema import InputError
 
@@ -62,7 +63,7 @@ def test_aicc_prefers_the_law_with_fewer_coefficients_when_both_fit():
     noise = np.exp(np.random.default_rng(0).normal(0, 0.02, len(SIZES)))
     by_name = {
         one.law.name: one
-        for one in compare([POWER, FLOOR], _runs(2 / SIZES * noise), X, "loss", delta=1.0)
+        for one in compare([POWER, FLOOR], _runs(2 / SIZES * noise), X, "loss", objective=Objective(delta=1.0))
     }
     power, floor = by_name["power"].aicc, by_name["power_floor"].aicc
     assert power is not None
