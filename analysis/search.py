@@ -50,7 +50,8 @@ def grid(on: Surface) -> tuple[Vectors, tuple[int, ...]]:
 
 def second(on: Surface) -> Vectors:
     """Points of an independent search."""
-    return _placed(on, _sequence(SECOND, len(_searched(on)), 0.0))
+    size = len(_searched(on))
+    return _placed(on, _sequence(SECOND if size < 3 else MANY // 2, size, 0.0))
 
 
 def seeds(

@@ -17,8 +17,9 @@ from analysis.search import block_of, grid, second, seeds, thinned
 from analysis.surface import Curvature, Problems, Surface, curvature, held, value
 
 TOLERANCE = 1e-12  # a fit has converged when a step promises less than this share of the objective
-SEEDS, FINALISTS = 16, 6
-SECOND_SEEDS = 6
+SEEDS, MANY_SEEDS = 16, 40  # starts; the second number is for more than two nonlinear coefficients
+SECOND_SEEDS, MANY_SECOND_SEEDS = 6, 16
+FINALISTS, LEADERS = 6, 2
 BASINS, SAME_BASIN = 3, 0.02  # optima whose exponents differ by less than 0.02 count as one
 AGREED = 1e-8  # relative difference of two objectives that are the same optimum
 
@@ -42,10 +43,12 @@ def solve(on: Surface, problems: Problems, *, certify: bool = False) -> Solution
     With `certify` a second and independent search is made, and its optimum taken if it is better.
     """
     points, shape = grid(on)
-    found = _from(on, problems, seeds(on, problems, points, shape, SEEDS))
+    many = len(on.law.nonlinear) > 2
+    count, other_count = (MANY_SEEDS, MANY_SECOND_SEEDS) if many else (SEEDS, SECOND_SEEDS)
+    found = _from(on, problems, seeds(on, problems, points, shape, count))
     agreed = True
     if certify and on.law.nonlinear:
-        other = _from(on, problems, seeds(on, problems, second(on), (), SECOND_SEEDS))
+        other = _from(on, problems, seeds(on, problems, second(on), (), other_count))
         gap = float(abs(other.value.min() - found.value.min()))
         close = AGREED * abs(float(found.value.min())) + _negligible(on, problems)[0]
         agreed = gap <= close
@@ -79,7 +82,7 @@ def resolve(on: Surface, problems: Problems, starts: Vectors) -> Solution:
     return best
 
 
-def refine(on: Surface, problems: Problems, starts: Vectors, steps: int = 200) -> Solution:
+def refine(on: Surface, problems: Problems, starts: Vectors, steps: int = 1_000) -> Solution:
     """Damped Newton from every start; start p minimises problem p (or the only one there is)."""
     vectors, values = starts.copy(), np.empty(len(starts))
     converged = np.zeros(len(starts), dtype=bool)
@@ -104,7 +107,13 @@ def _from(on: Surface, problems: Problems, starts: Vectors) -> Solution:
         starts = refine(few, part, starts).vectors
     scores = value(on, problems, starts)
     kept = np.argsort(scores, kind="stable")[:FINALISTS]
-    return refine(on, problems, starts[kept])
+    finals = refine(on, problems, starts[kept], steps=100)
+    # Only the leaders are worth the many steps that a long curved valley takes.
+    leaders = np.argsort(finals.value, kind="stable")[:LEADERS]
+    ended = refine(on, problems, finals.vectors[leaders])
+    finals.vectors[leaders], finals.value[leaders] = ended.vectors, ended.value
+    finals.converged[leaders] = ended.converged
+    return finals
 
 
 def _joined(one: Solution, other: Solution) -> Solution:
@@ -141,7 +150,8 @@ def _refine_block(on: Surface, problems: Problems, starts: Vectors, steps: int) 
         better = new.value <= now.value - np.where(finished, 0.0, 1e-4 * promise)
         vectors = np.where(better[:, None], tried, vectors)
         now = _merged(better, new, now)
-        damping = np.where(better, np.maximum(damping / 10, 1e-9), np.maximum(damping * 8, 1e-3))
+        # Thrice and a third lead through curved valleys where 8 and a tenth keep jumping out.
+        damping = np.where(better, np.maximum(damping / 3, 1e-9), np.maximum(damping * 3, 1e-3))
         # A damping beyond any use means that rounding hides every further descent.
         finished |= ~better & (damping > 1e12)
         result.vectors[place], result.value[place] = vectors, now.value
