@@ -21,7 +21,7 @@ def make(breaks: int) -> Law:
     coefficients = [
         Coefficient("E", "irreducible loss, in the unit of the loss", low=0.0),
         Coefficient("b", "reducible loss at x = 1, were there no break", low=0.0),
-        Coefficient("c0", "exponent of x before the first break", -5.0, 10.0, starts=(-0.5, 1.5)),
+        Coefficient("c0", "exponent of x before the first break", -5.0, 10.0, starts=(-0.1, 0.8)),
     ]
     for one in range(1, breaks + 1):
         place = " / ".join(["d1", *(f"r{other}" for other in range(2, one + 1))])
@@ -40,7 +40,7 @@ def make(breaks: int) -> Law:
 def _break(one: int) -> tuple[Coefficient, ...]:
     if one == 1:
         place = Coefficient(
-            "d1", "x at the first break", low=1e-6, high=1e6, starts=(1e-2, 1e2), log=True, of="x"
+            "d1", "x at the first break", low=1e-6, high=1e6, starts=(3e-3, 30.0), log=True, of="x"
         )
     else:
         place = Coefficient(
@@ -48,12 +48,12 @@ def _break(one: int) -> tuple[Coefficient, ...]:
             f"x at break {one} over that at break {one - 1}",
             low=1.05,
             high=1e12,
-            starts=(2.0, 1e3),
+            starts=(4.0, 1e3),
             log=True,
         )
     return (
         Coefficient(
-            f"c{one}", f"what break {one} adds to the exponent", -20.0, 20.0, starts=(-1.5, 1.5)
+            f"c{one}", f"what break {one} adds to the exponent", -20.0, 20.0, starts=(-1.0, 1.0)
         ),
         place,
         Coefficient(
@@ -61,7 +61,7 @@ def _break(one: int) -> tuple[Coefficient, ...]:
             f"width of break {one} in ln x; 0 is a kink",
             low=0.01,
             high=20.0,
-            starts=(0.05, 2.0),
+            starts=(0.15, 0.8),
             log=True,
         ),
     )
