@@ -5,18 +5,29 @@ from collections.abc import Iterator
 
 from analysis.contrast import Contrast
 from analysis.study import Study, SweepFit, Table, described
-from analysis.summary import between, conditions, number, written
+from analysis.summary import conditions, number, written
+from analysis.trust import trust
 
 
 def answer(found: Study) -> tuple[str, ...]:
     """What came out, in the order in which a reader needs it; the first entry is the short answer."""
     return (
-        " ".join((*_verdicts(found), _trials(found))),
-        *(_fit(one) for one in found.fits),
+        about_trials(found),
+        *about_fits(found),
         *(sentence for table in found.tables for sentence in _table(table)),
         *(sentence for one in found.contrasts for sentence in _contrast(one)),
         *_claims(found),
     )
+
+
+def about_trials(found: Study) -> str:
+    """How the claims went, and how many trials finished."""
+    return " ".join((*_verdicts(found), _trials(found)))
+
+
+def about_fits(found: Study) -> tuple[str, ...]:
+    """One sentence for every fit: the exponents, and whether to trust them."""
+    return tuple(_fit(one) for one in found.fits)
 
 
 def _trials(found: Study) -> str:
@@ -94,19 +105,7 @@ def _fit(one: SweepFit) -> str:
     where = f"{one.name} ({described(one.group)})"
     if one.fit is None:
         return f"No law was fitted for {where}: {one.refused}."
-    found = ", ".join(
-        f"{each.name} = {number(each.value)}"
-        + ("" if each.low is None else f" (95 % interval {between(each.low, each.high)})")
-        for each in (one.fit.coefficient(exponent.name) for exponent in one.fit.law.nonlinear)
-    )
-    status = "" if one.fit.status == "converged" else f", but the fit is {one.fit.status}"
-    if any(warning.code == "lack_of_fit" for warning in one.fit.warnings):
-        status += ", but this form does not fit the cells as closely as their replicates agree"
-    tested = next((test for test in one.backtests if test.error is not None), None)
-    held = ""
-    if tested is not None and tested.error is not None:
-        held = f"; without its largest scale the law predicts it {tested.error:.1%} off"
-    return f"{one.fit.law.formula} for {where}: {found}{status}{held}."
+    return f"{one.fit.law.formula} for {where}: {trust(one.fit, one.backtests).line}."
 
 
 def signed(value: float) -> str:

@@ -1,206 +1,181 @@
-"""Write a study as one self-contained HTML page, with its figures and data as files beside it."""
+"""Write a study, a fit of a table or a comparison of laws as a folder that a colleague can read."""
 
-import base64
-import json
-import os
-import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from analysis.answer import answer, signed
-from analysis.figures import Picture, contrast_picture, fit_picture, table_picture
-from analysis.fit import as_document
-from analysis.study import Group, Study, SweepFit, axis_fields, described
-from analysis.summary import INTERVAL, Summary, between, conditions, number, stated, written
+from analysis.answer import about_fits, about_trials, answer
+from analysis.compare import Comparison
+from analysis.comparison_sections import comparison_answer, comparison_sections
+from analysis.files import write_page
+from analysis.fit import Fit
+from analysis.fit_sections import (
+    backtest_section,
+    coefficient_section,
+    fit_figures,
+    runs_section,
+)
+from analysis.holdout import Backtest
+from analysis.page import Judged, Page
+from analysis.runs import Omitted
+from analysis.sections import Grid, Section
+from analysis.study import Study, described
+from analysis.study_json import comparison_data, fit_data, study_data
+from analysis.sweep_sections import (
+    LISTED,
+    best_sections,
+    claim_sections,
+    contrast_sections,
+    law_sections,
+    omitted_section,
+    reproduce_sections,
+    table_sections,
+)
+from analysis.trust import trust
 from sweeps.spec import catalog, resolved_text
 
-TEMPLATES = Path(__file__).parent / "templates"
-PAGE = "report.html"
 
-
-def write_report(study: Study, folder: Path) -> Path:
-    """Write `report.html`, `study.json` and `figures/` into a folder; returns the page's path.
-
-    The same study gives the same bytes. Every file is replaced at once, so a reader of the folder
-    never sees half of one.
-    """
-    tables = [table_picture(f"table-{at}", one) for at, one in enumerate(study.tables, 1)]
-    contrasts = [
-        contrast_picture(f"contrast-{at}", one) for at, one in enumerate(study.contrasts, 1)
-    ]
-    named = [
-        [one for one in study.fits if one.name == spec.name] for spec in study.sweep.report.fits
-    ]
-    fits = [fit_picture(f"fit-{one[0].name}", one) if one else None for one in named]
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    for picture in (*tables, *contrasts, *fits):
-        if picture is not None:
-            _replace(folder / "figures" / f"{picture.name}.svg", picture.svg)
-            _replace(folder / "figures" / f"{picture.name}.png", picture.png)
-    _replace(folder / "study.json", (json.dumps(as_data(study), indent=1) + "\n").encode())
-    page = (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            study=study,
-            sweep=study.sweep,
-            answer=answer(study),
-            tables=list(zip(study.tables, tables, strict=True)),
-            contrasts=list(zip(study.contrasts, contrasts, strict=True)),
-            fits=[
-                (group[0].spec, group, picture)
-                for group, picture in zip(named, fits, strict=True)
-                if group
-            ],
-            fields=axis_fields(study.sweep),
-            resolved=resolved_text(study.sweep),
-            shipped=study.sweep.name in {file.stem for file in catalog()},
-            interval=INTERVAL,
+def write_report(study: Study, folder: Path, sections: Sequence[Section] = ()) -> Path:
+    """Write the report of a sweep; `sections` come after its laws. Returns the page's path."""
+    sweep = study.sweep
+    replicates = f"{sweep.replicates} replicate{'' if sweep.replicates == 1 else 's'}"
+    facts = [f"{study.finished} finished trials"]
+    facts += [f"after {sweep.source}"] if sweep.source else []
+    shipped = sweep.name in {file.stem for file in catalog()}
+    fits_said = set(about_fits(study))
+    judged = tuple(
+        Judged(
+            f"{one.name}{f', {described(one.group)}' if one.group else ''}",
+            trust(one.fit, one.backtests),
+            one.fit.law.formula,
         )
+        for one in study.fits
+        if one.fit is not None
     )
-    _replace(folder / PAGE, page.encode())
-    return folder / PAGE
-
-
-def as_data(study: Study) -> dict[str, Any]:
-    """The study as plain data for JSON."""
-    return {
-        "sweep": study.sweep.name,
-        "finished": study.finished,
-        "answer": list(answer(study)),
-        "best": None
-        if study.best is None
-        else {"key": study.best.key, "value": study.best.value, "fields": dict(study.best.group)},
-        "claims": [
-            {
-                "say": one.say,
-                "verdict": one.verdict,
-                "reason": one.reason,
-                "expected": one.expected,
-                "published": one.published,
-                "value": one.value,
-                "low": one.low,
-                "high": one.high,
-                "trials": one.trials,
-                "sure": one.sure,
-            }
-            for one in study.verdicts
-        ],
-        "tables": [
-            {
-                "title": table.spec.title,
-                "rows": [
-                    {
-                        "fields": dict(row.group),
-                        "metrics": {
-                            name: _summary(value)
-                            for name, value in zip(table.spec.metrics, row.metrics, strict=True)
-                        },
-                        "beside": _summary(row.beside),
-                        "lists": dict(zip(table.spec.lists, map(list, row.lists), strict=True)),
-                        "trials": row.trials,
-                        "omitted": row.omitted,
-                    }
-                    for row in table.rows
-                ],
-            }
-            for table in study.tables
-        ],
-        "contrasts": [
-            {
-                "title": one.spec.title,
-                "field": one.spec.field,
-                "base": one.spec.base,
-                "rows": [
-                    {
-                        "fields": dict(row.group),
-                        "value": row.value,
-                        "difference": _summary(row.difference),
-                        "unpaired": row.unpaired,
-                    }
-                    for row in one.rows
-                ],
-            }
-            for one in study.contrasts
-        ],
-        "fits": [_fit(one) for one in study.fits],
-        "omitted": [
-            {
-                "key": one.key,
-                "outcome": one.outcome,
-                "reason": one.reason,
-                "fields": {name: one.fields.get(name) for name in axis_fields(study.sweep)},
-            }
-            for one in study.omitted
-        ],
-    }
-
-
-def _summary(one: Summary | None) -> dict[str, Any] | None:
-    if one is None:
-        return None
-    return {"count": one.count, "mean": one.mean, "low": one.low, "high": one.high}
-
-
-def _fit(one: SweepFit) -> dict[str, Any]:
-    return {
-        "name": one.name,
-        "group": dict(one.group),
-        "refused": one.refused,
-        "notes": [{"code": note.code, "text": note.text} for note in one.notes],
-        "fit": None if one.fit is None else as_document(one.fit),
-        "hold_out": [
-            {
-                "largest": test.largest,
-                "fitted": test.fitted,
-                "error": test.error,
-                "reach": test.reach,
-            }
-            for test in one.backtests
-        ],
-    }
-
-
-def _environment() -> Environment:
-    """Escaping is on for every value: names and notes come from files and trackers."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    refused = [
+        sentence
+        for one, sentence in zip(study.fits, about_fits(study), strict=True)
+        if one.fit is None
+    ]
+    rest = [one for one in answer(study)[1:] if one not in fits_said]
+    page = Page(
+        title=sweep.name,
+        about=sweep.about,
+        facts=" · ".join([*facts, f"{replicates} of each setting"]),
+        question=sweep.report.question,
+        judged=judged,
+        answer=(about_trials(study), *refused, *rest),
+        sections=(
+            *claim_sections(study),
+            *law_sections(study),
+            *sections,
+            *table_sections(study),
+            *contrast_sections(study),
+            *best_sections(study),
+            omitted_section(study),
+            *reproduce_sections(study, resolved_text(sweep), shipped=shipped),
+        ),
     )
-    environment.filters.update(
-        number=number,
-        written=written,
-        signed=signed,
-        stated=stated,
-        described=described,
-        pictured=_pictured,
+    return write_page(page, study_data(study), folder)
+
+
+def write_fit_report(
+    fitted: Fit,
+    tests: Sequence[Backtest],
+    sections: Sequence[Section],
+    folder: Path,
+    *,
+    source: str = "a table",
+    unit: str = "",
+    names: Sequence[str] = (),
+    command: str = "",
+) -> Path:
+    """Write the report of one fit of a table; returns the page's path.
+
+    `source` says whose table it is, `unit` is that of the target, `names` are those of the rows
+    that were fitted, `command` is what makes the same report again.
+    """
+    judged = trust(fitted, tests)
+    page = Page(
+        title=f"{fitted.law.name}: {source}",
+        about="",
+        facts=f"{fitted.rows} rows fitted · {_left_out(fitted.omitted)} · target {fitted.target}"
+        + (f" in {unit}" if unit else ""),
+        question="",
+        judged=(Judged("", judged, fitted.law.formula),),
+        answer=(),
+        sections=(
+            coefficient_section("Coefficients", fitted, None),
+            *(
+                replace(one, level=2)
+                for one in (
+                    *fit_figures("fit", fitted, names, unit),
+                    *backtest_section("fit", fitted, tests, unit),
+                )
+            ),
+            *sections,
+            runs_section(fitted, names),
+            _omitted_rows(fitted.omitted),
+            *_command(command),
+        ),
     )
-    environment.globals.update(between=between, conditions=_conditions)
-    return environment
+    return write_page(page, fit_data(fitted, judged, tests, sections), folder)
 
 
-def _conditions(fields: Group | dict[str, Any]) -> str:
-    return conditions(list(fields.items()) if isinstance(fields, dict) else fields)
+def write_comparison(
+    found: Comparison,
+    sections: Sequence[Section],
+    folder: Path,
+    *,
+    source: str = "a table",
+    command: str = "",
+) -> Path:
+    """Write the report of a comparison of laws, the best first; returns the page's path."""
+    best = found.candidates[0]
+    omitted = () if best.fit is None else best.fit.omitted
+    target = "target" if best.fit is None else best.fit.target
+    page = Page(
+        title=f"{len(found.candidates)} laws compared: {source}",
+        about="",
+        facts=f"{found.rows} rows · {_left_out(omitted)} · target {target}",
+        question="Which law predicts the runs that it has not seen?",
+        judged=()
+        if best.fit is None
+        else (Judged(best.law.name, trust(best.fit, best.backtests), best.law.formula),),
+        answer=comparison_answer(found),
+        sections=(
+            *comparison_sections(found, target),
+            *sections,
+            _omitted_rows(omitted),
+            *_command(command),
+        ),
+    )
+    return write_page(page, comparison_data(found, sections), folder)
 
 
-def _pictured(picture: Picture) -> str:
-    """A figure as a data URI: nothing is loaded from elsewhere, and ids cannot collide."""
-    return "data:image/svg+xml;base64," + base64.b64encode(picture.svg).decode()
+def _left_out(omitted: Sequence[Omitted]) -> str:
+    return f"{len(omitted)} left out" if omitted else "none left out"
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        Path(name).chmod(0o644)
-        os.replace(name, path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
+def _omitted_rows(omitted: Sequence[Omitted]) -> Section:
+    """Every row that was left out, by its reason."""
+    if not omitted:
+        return Section("Rows left out", "None: every row of the table was fitted.")
+    reasons = Counter(one.reason for one in omitted)
+    rows = []
+    for reason, count in reasons.items():
+        keys = [one.key for one in omitted if one.reason == reason]
+        more = f" and {count - LISTED} more" if count > LISTED else ""
+        rows.append((reason, str(count), ", ".join(keys[:LISTED]) + more))
+    return Section(
+        "Rows left out",
+        f"{len(omitted)} {'row is' if len(omitted) == 1 else 'rows are'} not in the fit.",
+        table=Grid(("reason", "rows", "which"), tuple(rows)),
+    )
+
+
+def _command(command: str) -> tuple[Section, ...]:
+    if not command:
+        return ()
+    return (Section("To reproduce", "The same command gives the same bytes:", code=command),)
