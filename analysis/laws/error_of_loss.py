@@ -5,13 +5,22 @@ from analysis.objective import Objective
 
 LAW = Law(
     name="error_of_loss",
-    formula="error = eps - k * exp(-gamma * loss)",
+    # The source's gamma is 1 / s; s has the unit of the loss, so that its search fits any table.
+    formula="error = eps - k * exp(-loss / s)",
     source="Gadre et al. 2024, arXiv:2403.08540",
     inputs=(Input("loss", "loss on text, in any unit", levels=3),),
     coefficients=(
         Coefficient("eps", "error of a model that knows nothing", low=0.0),
         Coefficient("k", "error that is gone at a loss of 0", low=0.0),
-        Coefficient("gamma", "per unit of loss", low=1e-3, high=1e3, starts=(0.01, 50.0), log=True),
+        Coefficient(
+            "s",
+            "rise of the loss that takes the gain over eps to 1/e of it",
+            low=1e-3,
+            high=1e3,
+            starts=(0.02, 10.0),
+            log=True,
+            of="loss",
+        ),
     ),
     objective=Objective(kind="squares", residual="plain"),
 )

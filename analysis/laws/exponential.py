@@ -5,7 +5,7 @@ from analysis.law import Coefficient, Input, Law
 LAW = Law(
     name="exponential",
     formula="loss = E + b * exp(-(x / s)^k)",
-    source="a stretched exponential; with k = 1 the saturation of a first-order process",
+    source="Viering and Loog 2021, arXiv:2103.10948; here with a stretch k",
     inputs=(Input("x", "scale: steps, examples, width, ...", levels=4),),
     coefficients=(
         Coefficient("E", "loss at the end, in the unit of the loss", low=0.0),

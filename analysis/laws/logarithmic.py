@@ -6,7 +6,7 @@ from analysis.objective import Objective
 LAW = Law(
     name="logarithmic",
     formula="loss = a + b * log(x)",
-    source="ordinary least squares in ln x",
+    source="least squares in ln x; for priming Jelassi et al. 2023, arXiv:2306.15400",
     inputs=(Input("x", "scale: parameters, examples, ...", levels=2),),
     coefficients=(
         Coefficient("a", "value at x = 1"),

@@ -12,10 +12,12 @@ LAW = Law(
         Coefficient("b", "reducible loss at x + s = 1", low=0.0),
         Coefficient(
             "s",
-            "what the model has before it begins, in the unit of x; 0 is a plain power law",
-            low=0.0,
-            high=1e3,
-            starts=(1e-4, 10.0),
+            "what the model has before it begins, in the unit of x; "
+            "at its lower bound, a plain power law",
+            low=1e-8,
+            high=1e4,
+            starts=(1e-3, 10.0),
+            log=True,
             of="x",
         ),
         Coefficient("c", "exponent of x + s", low=0.01, high=10.0, starts=(0.02, 4.0)),

@@ -5,16 +5,15 @@ from analysis.objective import Objective
 
 LAW = Law(
     name="sigmoid",
-    formula="accuracy = lo + (hi - lo) * logistic(k * (L0 - loss))",
+    # The source's steepness, per unit of loss, is k / L0; k itself fits a table in any unit.
+    formula="accuracy = lo + (hi - lo) * logistic(k * (1 - loss / L0))",
     source="Bhagia et al. 2024, arXiv:2412.04403, second step",
     inputs=(Input("loss", "loss on the task or on text, in any unit", levels=4),),
     coefficients=(
         # Up to 100, so that accuracy may come in percent as well.
         Coefficient("lo", "accuracy of guessing, in its unit", low=0.0, high=100.0),
         Coefficient("hi", "highest accuracy, in its unit", low=0.0, high=100.0),
-        Coefficient(
-            "k", "steepness, per unit of loss", low=1e-3, high=1e4, starts=(0.1, 200.0), log=True
-        ),
+        Coefficient("k", "steepness, per share of L0", 0.01, 1e4, starts=(0.3, 100.0), log=True),
         Coefficient(
             "L0", "loss half-way", low=0.01, high=100.0, starts=(0.2, 5.0), log=True, of="loss"
         ),

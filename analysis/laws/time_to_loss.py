@@ -10,7 +10,7 @@ LAW = Law(
     name="time_to_loss",
     # At and below E the prediction is so large that only a run that never came there agrees.
     formula="log(time) = a - g * log(max(loss / E - 1, 1e-6))",
-    source="the inverse of a power law that falls to an irreducible loss",
+    source="the inverse of Henighan et al. 2020, arXiv:2010.14701, equation 1.1",
     inputs=(Input("loss", "the loss to be reached", levels=3),),
     coefficients=(
         Coefficient("a", "ln of the time to a loss of 2 E"),
