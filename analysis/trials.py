@@ -34,14 +34,7 @@ def as_runs(trials: Sequence[Trial]) -> Runs:
     """Finished trials as a table of fields, metrics and details; the others are omitted."""
     ordered = sorted(trials, key=lambda one: one.key)
     finished = [one for one in ordered if one.outcome == "finished"]
-    rows: list[dict[str, Any]] = [
-        {
-            **one.details,
-            **{name: float(value) for name, value in one.metrics.items()},
-            **one.fields,
-        }
-        for one in finished
-    ]
+    rows = [{**one.details, **_numbers(one)} for one in finished]
     names = list(dict.fromkeys(name for row in rows for name in row))
     # As objects, because pandas would turn a field that is None into NaN and 64 into 64.0.
     columns = {name: pd.Series([row.get(name) for row in rows], dtype=object) for name in names}
@@ -50,11 +43,21 @@ def as_runs(trials: Sequence[Trial]) -> Runs:
     return Runs(
         table,
         tuple(
-            Omitted(one.key, one.reason or _default(one.outcome), one.outcome, dict(one.fields))
+            Omitted(
+                one.key,
+                one.reason or _default(one.outcome),
+                one.outcome,
+                _numbers(one),  # with what it spent, a bound of what it never reached
+            )
             for one in ordered
             if one.outcome != "finished"
         ),
     )
+
+
+def _numbers(trial: Trial) -> dict[str, Any]:
+    """Fields and metrics; `loss` is both, and what was measured is what fits and tables mean."""
+    return {**trial.fields, **{name: float(value) for name, value in trial.metrics.items()}}
 
 
 def _default(outcome: str) -> str:
