@@ -21,6 +21,7 @@ SEEDS, MANY_SEEDS = 16, 40  # starts; the second number is for more than two non
 SECOND_SEEDS, MANY_SECOND_SEEDS = 6, 16
 FINALISTS, LEADERS = 6, 2
 BASINS, SAME_BASIN = 3, 0.02  # optima whose exponents differ by less than 0.02 count as one
+MARQUARDT = 0.03
 AGREED = 1e-8  # relative difference of two objectives that are the same optimum
 
 
@@ -89,7 +90,9 @@ def refine(on: Surface, problems: Problems, starts: Vectors, steps: int = 1_000)
     size = block_of(on)
     for start in range(0, len(starts), size):
         block = slice(start, start + size)
-        found = _refine_block(on, problems.of(block), starts[block], steps)
+        # Steps from far away may overflow; they are not taken.
+        with np.errstate(all="ignore"):
+            found = _refine_block(on, problems.of(block), starts[block], steps)
         vectors[block], values[block], converged[block] = (
             found.vectors,
             found.value,
@@ -171,9 +174,12 @@ def _step(
 ) -> tuple[Vectors, Float[np.ndarray, " problem"], Float[np.ndarray, " problem"]]:
     """The step within the bounds, the decrease it promises, and the damping that made it safe."""
     damping = damping.copy()
-    tiny = 1e-12 * np.einsum("pii->pi", now.majorant)
+    # Marquardt's diagonal beside the majorant: flat directions of it must be damped too.
+    tiny = MARQUARDT * np.einsum("pii->pi", now.majorant)
     majorant = now.majorant + tiny[:, :, None] * np.eye(vectors.shape[1])
-    stuck = held(problems, vectors, now.gradient)
+    # What changes no prediction, as an exponent whose term has vanished, cannot be solved for.
+    idle = np.einsum("pii->pi", now.majorant) <= 0
+    stuck = held(problems, vectors, now.gradient) | idle
     step, sound = _bounded_step(problems, vectors, now, majorant, damping, stuck)
     while not sound.all():
         damping = np.where(sound, damping, np.maximum(damping * 10, 1e-3))

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
+from analysis.compiled import predict
 from analysis.fit import fit
-from analysis.law import Law, find_law, predict
+from analysis.law import Law, find_law
 from analysis.runs import Runs
 
 POWER, FLOOR, CHINCHILLA = (find_law(name) for name in ("power", "power_floor", "chinchilla"))

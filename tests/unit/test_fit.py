@@ -6,7 +6,8 @@ import pytest
 
 from analysis.fit import as_document, band, fit, predict_fit
 from analysis.law import find_law
-from analysis.points import points
+from analysis.objective import Objective
+from analysis.points import Columns, points
 from analysis.runs import Runs
 from trainers.schema import InputError
 
@@ -58,7 +59,7 @@ def test_clusters_are_drawn_whole():
     shared = generator.normal(0, 0.3, 12)[cluster]
     runs = _runs(x=x, loss=3 * x**-0.5 * np.exp(shared), run=cluster)
     rows = fit(POWER, runs, X, "loss", bootstrap=300)
-    whole = fit(POWER, runs, X, "loss", bootstrap=300, cluster="run")
+    whole = fit(POWER, runs, X, "loss", bootstrap=300, columns=Columns(cluster="run"))
     assert whole.drawn == "whole clusters"
     # Points of a run share their error, so drawing rows claims to know the level too well.
     assert (whole.coefficient("b").standard_error or 0) > 1.5 * (
@@ -68,7 +69,14 @@ def test_clusters_are_drawn_whole():
 
 def test_a_floor_that_the_data_push_below_zero_sits_on_its_bound():
     x = 2.0 ** np.arange(1, 12)
-    found = fit(FLOOR, _runs(x=x, loss=5 * x**-0.5 - 0.02), X, "loss", delta=0.1, bootstrap=0)
+    found = fit(
+        FLOOR,
+        _runs(x=x, loss=5 * x**-0.5 - 0.02),
+        X,
+        "loss",
+        objective=Objective(delta=0.1),
+        bootstrap=0,
+    )
     assert found.status == "at a bound"
     assert found.coefficient("E").value == 0.0
     assert "at_bound" in _codes(found)
@@ -123,11 +131,14 @@ def test_levels_that_differ_by_rounding_are_one_cell():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"delta": 0.0}, "delta"),
-        ({"delta": float("nan")}, "delta"),
+        ({"objective": Objective(delta=0.0)}, "delta"),
+        ({"objective": Objective(delta=float("nan"))}, "delta"),
         ({"bootstrap": -1}, "bootstrap"),
         ({"bootstrap": 1}, "bootstrap"),
-        ({"cluster": "none"}, "column of clusters"),
+        ({"columns": Columns(cluster="none")}, "column of clusters"),
+        ({"columns": Columns(censored="x")}, "expected 0 or 1"),
+        ({"objective": Objective(kind="binomial")}, "counts"),
+        ({"pool": "mean", "columns": Columns(noise="x")}, "not pooled"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_refused(options: dict[str, object], words: str):
