@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from analysis.compiled import Vectors, predict_many
 from analysis.cuts import Cut, cut, levels_of, pooled_runs
@@ -15,7 +15,7 @@ from analysis.law import Law
 from analysis.objective import Objective
 from analysis.points import ROWS_ALONE, Columns, Points, Pool, check_design, points
 from analysis.runs import Runs
-from analysis.subsets import best_of, half_width, missed, unit_of
+from analysis.subsets import Part, missed, predictive, searched, unit_of
 from trainers.schema import InputError
 
 LARGEST = (1, 2, 4)
@@ -27,7 +27,8 @@ class HeldOut:
 
     `error` is predicted / measured - 1 (None where nothing positive was measured), `residual` is
     predicted less measured in the unit of the objective, `width` half of the 95 % prediction
-    interval in that unit: beyond 1, `residual / width` lies outside of it.
+    interval in that unit (beyond 1, `residual / width` lies outside of it), `score` the natural
+    logarithm of the density that the fit gave to what was measured.
     """
 
     row: int
@@ -37,6 +38,7 @@ class HeldOut:
     error: float | None
     residual: float
     width: float | None
+    score: float | None
 
     @property
     def units(self) -> float | None:
@@ -91,7 +93,7 @@ def hold_out(
     """
     on, scale = scaled(law, runs, inputs, target, pool, objective, by, columns)
     made = cut(scale, on.cluster, largest)
-    return backtest(law, on, objective, made, starts_of(law, on, objective))
+    return predicted(law, on, objective, [made], starts_of(law, on, objective))[0]
 
 
 def backtests(
@@ -107,12 +109,7 @@ def backtests(
 ) -> tuple[Backtest, ...]:
     """Hold out the largest 1, 2 and 4 scales, as far as there are more."""
     on, scale = scaled(law, runs, inputs, target, pool, objective, by, columns)
-    start = starts_of(law, on, objective)
-    return tuple(
-        backtest(law, on, objective, cut(scale, on.cluster, count), start)
-        for count in LARGEST
-        if count < levels_of(scale).max(initial=0) + 1
-    )
+    return predicted(law, on, objective, largest_cuts(on, scale), starts_of(law, on, objective))
 
 
 def as_document(test: Backtest) -> dict[str, Any]:
@@ -135,6 +132,7 @@ def as_document(test: Backtest) -> dict[str, Any]:
                 "error": one.error,
                 "residual": one.residual,
                 "width": one.width,
+                "score": one.score,
             }
             for one in test.points
         ],
@@ -166,6 +164,12 @@ def scaled(
     return on, np.asarray(sum(on.values.values()), dtype=np.float64)
 
 
+def largest_cuts(on: Points, scale: Float[np.ndarray, " run"]) -> list[Cut]:
+    """The cuts below the largest 1, 2 and 4 scales, as far as there are more."""
+    top = int(levels_of(scale).max(initial=0))
+    return [cut(scale, on.cluster, count) for count in LARGEST if count <= top]
+
+
 def starts_of(law: Law, on: Points, objective: Objective | None) -> Vectors | None:
     """The optima of all points, from which every part is fitted too; None if there are none."""
     try:
@@ -175,44 +179,70 @@ def starts_of(law: Law, on: Points, objective: Objective | None) -> Vectors | No
     return optimum(setup(law, on, objective), certify=False).vectors
 
 
-def backtest(
-    law: Law, on: Points, objective: Objective | None, made: Cut, start: Vectors | None
-) -> Backtest:
-    """Fit one side of a cut and predict the other; rows that are censored are not tested."""
-    inner, size = on.part(made.kept), int(made.kept.sum())
-    tested = made.tested if on.censored is None else made.tested & ~on.censored
-    try:
-        check_design(law, inner)
-        if not tested.any():
-            raise InputError("hold-out: expected rows that are not censored to test on, got none")
-        found = best_of(law, inner, objective, start)
-    except InputError as error:
-        return Backtest(made.largest, size, (), None, None, None, made.reach, str(error))
-    outer, places = on.part(tested), np.flatnonzero(tested)
-    predicted = predict_many(law, found.vector, outer.values)[0]
-    residual = missed(predicted, outer.measured, unit_of(found.setup.objective))
-    widths = half_width(found, outer)
+def predicted(
+    law: Law,
+    on: Points,
+    objective: Objective | None,
+    cuts: Sequence[Cut],
+    start: Vectors | None,
+) -> tuple[Backtest, ...]:
+    """Fit one side of every cut and predict the other; `start` holds optima of all points.
+
+    Each fit starts from these and from the fit of the next fewer points; a row that is censored is
+    not tested.
+    """
+    tests: dict[int, Backtest] = {}
+    known = () if start is None else (start,)
+    fewer: tuple[Vectors, ...] = ()
+    for place in sorted(range(len(cuts)), key=lambda at: int(cuts[at].kept.sum())):
+        one = cuts[place]
+        inner = on.part(one.kept)
+        tested = one.tested if on.censored is None else one.tested & ~on.censored
+        try:
+            check_design(law, inner)
+            if not tested.any():
+                raise InputError("hold-out: expected rows to test that are not censored, got none")
+            found = searched(setup(law, inner, objective), *known, *fewer)
+        except InputError as error:
+            tests[place] = Backtest(
+                one.largest, len(inner), (), None, None, None, one.reach, str(error)
+            )
+            continue
+        fewer = (found.vector,)
+        tests[place] = _tested(on, one, tested, found)
+    return tuple(tests[place] for place in range(len(cuts)))
+
+
+def _tested(on: Points, made: Cut, tested: Bool[np.ndarray, " run"], found: Part) -> Backtest:
+    law, outer, places = found.setup.law, on.part(tested), np.flatnonzero(tested)
+    forecast = predict_many(law, found.vector, outer.values)[0]
+    residual = missed(forecast, outer.measured, unit_of(found.setup.objective))
+    expected = predictive(found, outer)
+    widths = None if expected is None else expected.half()
+    scores = None if expected is None else expected.log_density(residual)
     held = tuple(
         HeldOut(
             int(places[at]),
             tuple((name, float(outer.values[name][at])) for name in law.input_names),
             float(outer.measured[at]),
-            float(predicted[at]),
-            float(predicted[at] / outer.measured[at] - 1) if outer.measured[at] > 0 else None,
+            float(forecast[at]),
+            float(forecast[at] / outer.measured[at] - 1) if outer.measured[at] > 0 else None,
             float(residual[at]),
             None if widths is None else float(widths[at]),
+            None if scores is None else float(scores[at]),
         )
         for at in range(len(outer))
     )
+    error = error_of(held)
     return Backtest(
         made.largest,
-        size,
+        int(made.kept.sum()),
         held,
-        error_of(held),
+        error,
         float(residual.mean()),
         coverage_of(held),
         made.reach,
-        "" if error_of(held) is not None else "a relative error needs positive measurements",
+        "" if error is not None else "a relative error needs positive measurements",
         tuple(_warnings(made, found.converged, found.agreed)),
     )
 
@@ -247,8 +277,8 @@ def _warnings(made: Cut, converged: bool, agreed: bool) -> list[Finding]:
         found.append(
             Finding(
                 "searches_disagree",
-                "without the largest scales, the search of what is left and the descent from the "
-                "fit of all rows ended in different optima; the better one predicts",
+                "without the largest scales, searches from several sides ended in different "
+                "optima; the best one predicts",
             )
         )
     return found

@@ -14,9 +14,9 @@ from analysis.finding import Finding
 from analysis.holdout import (
     Backtest,
     HeldOut,
-    backtest,
     coverage_of,
     error_of,
+    predicted,
     scaled,
     starts_of,
 )
@@ -84,7 +84,7 @@ def rolled(
 ) -> Rolling:
     """Rolling backtests of points whose scales are known, as logarithms."""
     made = steps_of(scale, on.cluster, len(law.coefficients) + 1)
-    return judged(tuple(backtest(law, on, objective, one, start) for one in made))
+    return judged(predicted(law, on, objective, made, start))
 
 
 def steps_of(

@@ -1,18 +1,20 @@
-"""The fit of a part of the points, searched on its own and from the fit of all of them."""
+"""The fit of a part of the points: from those of more and of fewer, or by a search of its own."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
-from scipy import special
+from scipy import special, stats
 
 from analysis.compiled import Vectors, gradient_many, predict_many
-from analysis.engine import Setup, misfit, optimum, refit, setup
+from analysis.engine import Setup, misfit, optimum, refit
 from analysis.law import Law
 from analysis.objective import Objective, Residual
 from analysis.points import Points
 
 SAME_OPTIMUM = 1e-6  # relative difference of two objectives that are the same optimum
+SHARPEST = 1e-9  # the least scale of a density, where a law passes through every point
 DEAD = 1e-12  # a direction whose curvature is below this share of the largest is not determined
 
 
@@ -20,8 +22,7 @@ DEAD = 1e-12  # a direction whose curvature is below this share of the largest i
 class Part:
     """The optimum of some points.
 
-    `agreed` says that a search of these points alone and a descent from the optimum of all points
-    came to the same; where they did not, the better counts.
+    `agreed` says that all searches and descents came to the same; where not, the best counts.
     """
 
     setup: Setup
@@ -31,30 +32,28 @@ class Part:
     agreed: bool
 
 
-def best_of(law: Law, on: Points, objective: Objective | None, start: Vectors | None) -> Part:
-    """Fit some points by a search of their own, and from `start`: the optima of all the points.
+def searched(of: Setup, *known: Vectors) -> Part:
+    """The optimum of a fit, from optima of other fits of more or of fewer of its points.
 
-    Raises:
-        InputError: the objective cannot be used with these points.
+    From two such fits, one with more and one with fewer points, a descent from each is enough where
+    both come to the same; otherwise, the points are searched on their own as well.
     """
-    return searched(setup(law, on, objective), start)
+    warm = [refit(of, each) for each in known]
+    warm = [each for each in warm if np.isfinite(each.value[0])]
+    same = SAME_OPTIMUM, len(of.points) * max(of.surface.rounding, 1e-12 * of.objective.fits_scale)
+    found = [
+        Part(of, one.vectors[:1], float(one.value[0]), bool(one.converged[0]), True) for one in warm
+    ]
+    if len(found) < 2 or not _close(found, *same):
+        own = optimum(of, certify=False)
+        found.append(Part(of, own.vectors[:1], own.value, own.converged, True))
+    best = min(found, key=lambda one: one.value)
+    return replace(best, agreed=_close(found, *same))
 
 
-def searched(of: Setup, start: Vectors | None) -> Part:
-    """The optimum of a fit by a search of its own and, if there is one, from `start`."""
-    own = optimum(of, certify=False)
-    found = Part(of, own.vectors[:1], own.value, own.converged, True)
-    if start is None:
-        return found
-    warm = refit(of, start)
-    value = float(warm.value[0])
-    if not np.isfinite(value):
-        return found
-    rounding = len(of.points) * max(of.surface.rounding, 1e-12 * of.objective.fits_scale)
-    agreed = abs(value - own.value) <= SAME_OPTIMUM * abs(own.value) + rounding
-    if value < own.value:
-        return Part(of, warm.vectors[:1], value, bool(warm.converged[0]), agreed)
-    return Part(of, own.vectors[:1], own.value, own.converged, agreed)
+def _close(found: Sequence[Part], relative: float, absolute: float) -> bool:
+    values = [one.value for one in found]
+    return bool(max(values) - min(values) <= relative * abs(min(values)) + absolute)
 
 
 def unit_of(objective: Objective) -> Residual:
@@ -72,12 +71,31 @@ def missed(
         return np.where(predicted > 0, np.log(predicted), -np.inf) - np.log(measured)
 
 
-def half_width(of: Part, outer: Points, level: float = 0.95) -> Float[np.ndarray, " run"] | None:
-    """Half of the prediction interval for single new rows, in the unit of `unit_of`.
+@dataclass(frozen=True)
+class Predictive:
+    """What a fit says of single new rows: Student t around its prediction, in the unit of `unit_of`.
 
-    The spread is that of the fitted residuals, n less the free coefficients in number, and what is
-    not known of the coefficients is added to first order; for a law that is linear in its unit this
-    is the exact interval of normal residuals. None where no row is to spare.
+    `scale` is the standard error of every row, `degrees` the fitted rows less the free coefficients.
+    """
+
+    scale: Float[np.ndarray, " run"]
+    degrees: int
+
+    def half(self, level: float = 0.95) -> Float[np.ndarray, " run"]:
+        """Half of the prediction interval."""
+        return self.scale * float(special.stdtrit(self.degrees, (1 + level) / 2))
+
+    def log_density(self, residual: Float[np.ndarray, " run"]) -> Float[np.ndarray, " run"]:
+        """The natural logarithm of the density of what was measured."""
+        return stats.t.logpdf(residual, self.degrees, scale=np.maximum(self.scale, SHARPEST))
+
+
+def predictive(of: Part, outer: Points) -> Predictive | None:
+    """How far single new rows may lie from the prediction of a fit.
+
+    The spread is that of the fitted residuals, and what is not known of the coefficients is added
+    to first order; for a law that is linear in its unit and normal residuals this is exact. None
+    where no row is to spare.
     """
     law, inner = of.setup.law, of.setup.points
     unit = unit_of(of.setup.objective)
@@ -94,9 +112,7 @@ def half_width(of: Part, outer: Points, level: float = 0.95) -> Float[np.ndarray
     _, values, directions = np.linalg.svd(at[:, free] / size[free], full_matrices=False)
     values = np.maximum(values, DEAD * values.max(initial=1.0))
     leverage = (((beyond[:, free] / size[free]) @ directions.T / values) ** 2).sum(axis=1)
-    quantile = float(special.stdtrit(spare, (1 + level) / 2))
-    width = quantile * spread * np.sqrt(_relative(outer, inner, unit) ** 2 + leverage)
-    return np.asarray(width)
+    return Predictive(spread * np.sqrt(_relative(outer, inner, unit) ** 2 + leverage), spare)
 
 
 def spread_of(of: Setup, vector: Vectors) -> float:
