@@ -6,7 +6,7 @@ from analysis.compare import Candidate, Comparison
 from analysis.figures.held_out import ranking_picture
 from analysis.sections import Grid, Section
 from analysis.summary import number
-from analysis.trust import headlines, percent
+from analysis.trust import brief, headlines, percent
 
 
 def comparison_answer(found: Comparison) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ def comparison_sections(found: Comparison, target: str) -> Iterator[Section]:
                 (
                     one.law.name,
                     ", ".join(each.text for each in headlines(one.fit)),
-                    "; ".join(each.text for each in one.fit.warnings) or "no warnings",
+                    "; ".join(brief(each.text) for each in one.fit.warnings) or "no warnings",
                 )
                 for one in candidates
                 if one.fit is not None

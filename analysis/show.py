@@ -8,6 +8,7 @@ from rich.table import Table
 
 from analysis.study import Study
 from analysis.summary import between, number, stated
+from analysis.trust import Trust
 
 
 def show_claims(found: Study, console: Console) -> None:
@@ -24,6 +25,13 @@ def show_claims(found: Study, console: Console) -> None:
         cells = (f"{one.verdict}{unsure}", one.say, published, here, str(one.trials))
         shown.add_row(*(cell.replace("[", r"\[") for cell in cells))
     console.print(shown)
+
+
+def show_trust(judged: Trust, console: Console) -> None:
+    """The verdict on a fit in one line, and every further reason for it."""
+    console.print(judged.line, markup=False, highlight=False)
+    for reason in judged.reasons[1:]:
+        console.print(f"  and {reason}", markup=False, highlight=False)
 
 
 def show_fit(document: dict[str, Any], console: Console) -> None:

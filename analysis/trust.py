@@ -1,6 +1,7 @@
 """Whether to trust a fit, in one line: the exponents, a verdict, and the reasons for it."""
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -24,6 +25,7 @@ BY_CHANCE = 0.05  # probability below which so many forecasts outside are no cha
 WORSE = 3.0  # a left-out scale may be missed by this many times the misfit of the fitted points
 CLOSE = 1e-3  # a relative error of a forecast that is no reason for doubt, however close the fit
 EXPLAINED = 0.5  # share of the variance of the runs that a law of them should account for
+COVERED = ("correlated",)  # a single interval has it in it already: it is as wide as it must be
 SHOWN = 3  # coefficients that the line names; the table has them all
 
 
@@ -71,7 +73,7 @@ def trust(fitted: Fit, tests: Sequence[Backtest] = (), *, reach: float | None = 
         *_explained(fitted),
         *_held_out(fitted, tests, reach),
     ]
-    doubts += [(1, _sentence(one.text)) for one in fitted.warnings if not one.status and one.text]
+    doubts += [(1, brief(one.text)) for one in fitted.warnings if not one.status and one.text]
     doubts.sort(key=lambda one: -one[0])
     grave = max((severity for severity, _ in doubts), default=0)
     reasons = tuple(dict.fromkeys(text for _, text in doubts)) or (_praise(fitted, tests),)
@@ -79,7 +81,7 @@ def trust(fitted: Fit, tests: Sequence[Backtest] = (), *, reach: float | None = 
 
 
 def headlines(fitted: Fit) -> tuple[Headline, ...]:
-    """The coefficients that do not enter linearly: the exponents; all where there are none."""
+    """The exponents of a law; where it has none, the other coefficients."""
     return tuple(
         Headline(one.name, one.meaning, *rounded(one.value, one.low, one.high))
         for one in _named(fitted)[:SHOWN]
@@ -108,19 +110,31 @@ def percent(share: float) -> str:
     return f"{100 * share:.{2 if abs(share) < 0.01 else 1}f} %"
 
 
+def brief(text: str) -> str:
+    """The first clause of a warning: what is wrong, without its numbers and its remedy."""
+    return re.split(r"[:;] |\. ", text, maxsplit=1)[0].rstrip(". ")
+
+
 def _named(fitted: Fit) -> tuple[Estimate, ...]:
-    chosen = [fitted.coefficient(one.name) for one in fitted.law.nonlinear]
-    return tuple(chosen) or fitted.coefficients
+    """The exponents; without any, the coefficients that do not enter linearly, or else all."""
+    formula = fitted.law.formula
+    powers = [
+        one for one in fitted.coefficients if re.search(rf"\^\s*\(?-?\s*{one.name}\b", formula)
+    ]
+    inner = [fitted.coefficient(one.name) for one in fitted.law.nonlinear]
+    return tuple(powers) or tuple(inner) or fitted.coefficients
 
 
 def _status(fitted: Fit) -> Iterator[tuple[int, str]]:
     for one in fitted.warnings:
-        if one.status:
+        if one.code == "searches_disagree":
+            yield 2, brief(one.text)
+        elif one.status:
             mild = one.status == "at a bound" and not _exponent_at_bound(fitted)
-            yield (1 if mild else 2), _sentence(one.text)
+            yield (1 if mild else 2), brief(one.text)
     if fitted.status != "converged" and not any(one.status for one in fitted.warnings):
         yield 2, f"the fit is {fitted.status}"
-    if not fitted.agreed:
+    if not fitted.agreed and all(one.code != "searches_disagree" for one in fitted.warnings):
         yield 2, "two independent searches ended at different coefficients"
 
 
@@ -129,7 +143,7 @@ def _exponent_at_bound(fitted: Fit) -> bool:
     for one in _named(fitted):
         bounds = fitted.law.coefficient(one.name)
         room = 1e-6 * max(abs(one.value), 1e-12)
-        if getattr(bounds, "of", "") or not bounds.low + room < one.value < bounds.high - room:
+        if bounds.of or not bounds.low + room < one.value < bounds.high - room:
             return True
     return False
 
@@ -142,10 +156,8 @@ def _intervals(fitted: Fit) -> Iterator[tuple[int, str]]:
     for one in named:
         if one.low is None or one.high is None:
             continue
-        width = one.high - one.low
-        if width > WIDE * abs(one.value):
-            share = f", {100 * width / abs(one.value):.0f} % of its value wide" if one.value else ""
-            yield 1, f"{one.name} may be anything from {_interval(one)}{share}"
+        if one.high - one.low > WIDE * abs(one.value):
+            yield 1, f"{one.name} may be anything from {_interval(one)}"
 
 
 def _interval(one: Estimate) -> str:
@@ -280,7 +292,3 @@ def _praise(fitted: Fit, tests: Sequence[Backtest]) -> str:
         f"{_left_out(test)} and asked to predict them it is {_off(fitted, test)} off; tested up to "
         f"{max(one.reach for one in done):.3g} times beyond its data, not further"
     )
-
-
-def _sentence(text: str) -> str:
-    return text.rstrip(". ")

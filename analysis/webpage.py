@@ -74,7 +74,7 @@ def _side(left: float) -> str:
 
 
 _DIGITS = r"[+−-]?[\d.,]*\d(e[+-]?\d+)?"
-_NUMBER = re.compile(rf"{_DIGITS}( to {_DIGITS})?( ?%| times)?|none|no value|no pairs|")
+_NUMBER = re.compile(rf"{_DIGITS}( (to|of) {_DIGITS})?( ?%| times)?|none|no value|no pairs|")
 
 
 def _numeric(rows: Sequence[Sequence[str]], column: int) -> bool:

@@ -174,8 +174,8 @@ def _dots(drawn: Canvas, fitted: Fit, place: int, label: str = "") -> None:
 def _mark_end(drawn: Canvas, at: float) -> None:
     drawn.axes.axvline(at, color=INK, linewidth=0.9, linestyle=":")
     drawn.axes.annotate(
-        "extrapolation", (at, 1.0), xycoords=("data", "axes fraction"), xytext=(4, -3),
-        textcoords="offset points", va="top", color=SOFT, fontsize=9,
+        "extrapolation", (at, 1.0), xycoords=("data", "axes fraction"), xytext=(3, -2),
+        textcoords="offset points", va="top", rotation=90, color=SOFT, fontsize=9,
     )  # fmt: skip
 
 

@@ -49,7 +49,7 @@ def surface_picture(
         return None
     (first, _), (second, _) = fitted.inputs
     if line is None and {first, second} == {"params", "tokens"}:
-        line = _compute_optimal(fitted)
+        line = compute_optimal(fitted)
     x, y = (_padded(values[one]) for one in (first, second))
     mesh = np.meshgrid(x, y)
     height = predict_fit(fitted, {first: mesh[0].ravel(), second: mesh[1].ravel()})
@@ -108,7 +108,7 @@ def _levels(height: Float[np.ndarray, "row column"]) -> Vector:
     return np.unique(np.round(shares, digits))
 
 
-def _compute_optimal(fitted: Fit) -> Line | None:
+def compute_optimal(fitted: Fit) -> Line | None:
     """Among sizes on a fine grid the one of least loss, for every compute that the runs span."""
     params, tokens = fitted.points.values["params"], fitted.points.values["tokens"]
     flops = 6 * params * tokens

@@ -1,6 +1,7 @@
 """Reports: one page, whole, the same bytes again, and nothing in it runs or is loaded."""
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -8,10 +9,23 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from typing_extensions import override
 
-from analysis.report import write_report
+from analysis.compare import compare
+from analysis.figures.residuals import residual_picture
+from analysis.files import finite, write_page
+from analysis.finding import Finding
+from analysis.fit import fit
+from analysis.holdout import backtests
+from analysis.law import find_law
+from analysis.markdown import escaped
+from analysis.page import Page
+from analysis.report import write_comparison, write_fit_report, write_report
+from analysis.runs import Omitted, Runs
+from analysis.sections import Grid, Section
 from analysis.study import study
 from analysis.trials import as_runs
 from tests.sweep_trials import MadeTrial, gcd_sweep, gcd_trials, width_sweep, width_trials
@@ -101,27 +115,75 @@ def test_the_page_loads_nothing_and_runs_nothing(page: Path):
     text = page.read_text()
     found = _Tags(text)
     assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & set(found.tags)
-    sources = [value or "" for name, value in found.attributes if name in ("src", "href")]
-    assert sources
-    assert all(value.startswith("data:image/svg+xml;base64,") for value in sources)
+    assert not [name for name, _ in found.attributes if name == "src" or name.startswith("on")]
+    links = [value or "" for name, value in found.attributes if name in ("href", "xlink:href")]
+    assert links
+    own = {value for name, value in found.attributes if name == "id"}
+    for link in links:
+        if link.startswith("#"):
+            assert link[1:] in own
+        elif not link.startswith("data:image/png;base64,"):
+            assert (page.parent / link).is_file()
     assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in text
-    assert not re.search(r"@import|url\(", text)
+    assert not re.search(r"@import|url\((?!#)", text)
+
+
+def test_no_two_elements_of_the_page_have_the_same_id(page: Path):
+    ids = [value for name, value in _Tags(page.read_text()).attributes if name == "id"]
+    assert len(set(ids)) == len(ids)
 
 
 def test_the_same_study_gives_the_same_bytes(tmp_path: Path, page: Path):
     again = write_report(study(width_sweep(), as_runs(width_trials()), resamples=50), tmp_path)
     files = sorted(file.relative_to(tmp_path) for file in tmp_path.rglob("*") if file.is_file())
-    assert [str(file) for file in files] == [
+    assert {str(file) for file in files} >= {
         "figures/fit-width.png",
         "figures/fit-width.svg",
         "figures/table-1.png",
         "figures/table-1.svg",
         "report.html",
+        "report.md",
         "study.json",
-    ]
+    }
     for file in files:
         assert (tmp_path / file).read_bytes() == (page.parent / file).read_bytes()
     assert again.name == "report.html"
+
+
+def test_exponent_interval_and_verdict_stand_before_everything_else(page: Path):
+    data = json.loads((page.parent / "study.json").read_text())
+    text = page.read_text()
+    start = text.index("</h1>")
+    opening = re.sub(r"<[^>]+>|\s+", " ", text[start : start + 2_000])
+    line = data["fits"][0]["trust"]["line"]
+    value, low, high = re.match(r"c = (\S+) \((\S+) to (\S+)\)", line).groups()  # pyright: ignore
+    assert f"c = {value}" in opening
+    assert f"{low} to {high}" in opening
+    assert data["fits"][0]["trust"]["verdict"].capitalize() in opening
+
+
+def test_markdown_says_what_the_page_says(page: Path):
+    text = (page.parent / "report.md").read_text()
+    data = json.loads((page.parent / "study.json").read_text())
+    for one in data["fits"]:
+        assert f"**{one['trust']['line'].split(', because')[0]}**" in text
+    for one in data["omitted"]:
+        assert one["reason"] in text
+    for name in re.findall(r"\]\((figures/[^)]+)\)", text):
+        assert (page.parent / name).is_file()
+    tables = [line for line in text.splitlines() if line.startswith("|")]
+    assert tables
+    for line in tables:
+        assert line.endswith("|")
+
+
+@pytest.mark.parametrize("text", ["a | b", "<b>", "[x](y)", "`code`", "*x*", "_x_", "$x$", "\\"])
+def test_markdown_text_stays_text(text: str):
+    for place, sign in enumerate(escaped(text)):
+        if sign in "|<>[]`*$":
+            assert escaped(text)[place - 1] == "\\"
+    assert re.sub(r"\\(.)", r"\1", escaped(text)) == text
+    assert escaped("test_loss") == "test_loss"
 
 
 def test_the_page_shows_verdicts_warnings_backtests_and_diverged_trials(page: Path):
@@ -153,3 +215,71 @@ def test_the_report_imports_neither_torch_nor_ray_nor_mlflow():
     code = "import sys, analysis.report; print({'torch', 'ray', 'mlflow'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+@pytest.fixture(scope="module")
+def table() -> Runs:
+    """Twelve sizes of a law with a floor, and a row that was left out."""
+    x = 2.0 ** np.arange(4, 16)
+    loss = (1 + 20 * x**-0.6) * np.exp(np.random.default_rng(2).normal(0, 0.002, len(x)))
+    rows = [f"row {number}" for number in range(2, 2 + len(x))]
+    left_out = Omitted("row 14", f"left out by --where {EVIL}")
+    return Runs(pd.DataFrame({"x": x, "loss": loss}, index=rows), (left_out,))
+
+
+def test_a_fit_of_a_bare_table_has_the_same_page(table: Runs, tmp_path: Path):
+    law = find_law("power_floor")
+    fitted = fit(law, table, {"x": "x"}, "loss", bootstrap=20)
+    tests = backtests(law, table, {"x": "x"}, "loss")
+    grid = Grid((EVIL,), ((EVIL,),))
+    warning = Finding("evil", EVIL)
+    more = Section(EVIL, EVIL, grid, findings=(warning,), note=EVIL, code=EVIL)
+    names = [EVIL, *table.table.index[1:]]
+    page, again = (
+        write_fit_report(
+            fitted, tests, (more,), folder, source=EVIL, unit=EVIL, names=names, command=EVIL
+        )
+        for folder in (tmp_path / "one", tmp_path / "two")
+    )
+    text = page.read_text()
+    found = _Tags(text)
+    assert "script" not in found.tags
+    assert "img" not in found.tags
+    assert not [name for name, _ in found.attributes if name.startswith("on")]
+    for words in ("Residuals", "Backtests", "Rows left out", "row 14", "To reproduce"):
+        assert words in text
+    for file in sorted(page.parent.rglob("*.*")):
+        assert file.read_bytes() == (again.parent / file.relative_to(page.parent)).read_bytes()
+    data = json.loads((page.parent / "study.json").read_text())
+    assert data["fit"]["coefficients"]["c"]["value"] == pytest.approx(0.6, abs=0.03)
+    assert data["sections"][0]["answer"] == EVIL
+
+
+def test_a_comparison_puts_the_law_that_made_the_runs_first(table: Runs, tmp_path: Path):
+    laws = [find_law("power"), find_law("power_floor")]
+    found = compare(laws, table, {"x": "x"}, "loss")
+    page = write_comparison(found, (), tmp_path, source="table.csv", command="lawsweep compare")
+    text = page.read_text()
+    assert "power_floor predicts the" in text
+    assert text.index(">power_floor") < text.index(">power<")
+    assert (tmp_path / "figures/ranking.svg").is_file()
+    assert "script" not in _Tags(text).tags
+
+
+def test_json_holds_no_number_that_json_lacks():
+    data = finite({"a": [math.inf, math.nan, 1.5], 2: np.float64("nan"), "c": np.bool_(True)})
+    assert data == {"a": [None, None, 1.5], "2": None, "c": True}
+
+
+def test_a_table_with_a_row_too_short_is_refused():
+    with pytest.raises(ValueError, match="expected 2 cells, got 1"):
+        Grid(("a", "b"), (("1",),))
+
+
+def test_two_figures_of_one_name_are_refused(table: Runs, tmp_path: Path):
+    fitted = fit(find_law("power"), table, {"x": "x"}, "loss", bootstrap=0)
+    shown = residual_picture("same", fitted)
+    page = Page("t", "", "", "", (), (), (Section("a", picture=shown), Section("b", picture=shown)))
+    with pytest.raises(ValueError, match="different names"):
+        write_page(page, {}, tmp_path)
+    assert not list(tmp_path.iterdir())
