@@ -84,8 +84,8 @@ def survivors_only(design: Design) -> Iterator[Finding]:
         "survivors_only",
         f"of the trials at {places}: those that are left are the lucky ones (if the "
         f"{worst.share:.0%} were the worst, the mean of the rest lies "
-        f"{lowered(worst.share):.2g} standard deviations too low); run these cells again with half "
-        "the learning rate or clipping, or fit the share that survives beside the loss",
+        f"{lowered(worst.share):.2g} standard deviations on the good side); run these cells again with "
+        "half the learning rate or clipping, or fit the share that survives beside the loss",
     )
 
 

@@ -35,16 +35,16 @@ def warmup_too_long(design: Design) -> Iterator[Finding]:
         count = int((share > HALF_WARMING).sum())
         yield Finding(
             "warmup_too_long",
-            f"warm-up takes {longest:.0%} of the shortest runs and {least:.1%} of the longest; "
-            f"{count} of {len(share)} runs spend more than half of their steps on it, so the small "
-            f"scales are undertrained; run those again with {column} of 1 to 5 % of their steps",
+            f"warm-up takes {least:.1%} to {longest:.0%} of a run; "
+            f"{count} of {len(share)} runs spend more than half of their steps on it, and their "
+            f"losses are those of less training; run those again with {column} of 1 to 5 % of their steps",
         )
     elif least == 0 or longest > UNEVEN_WARMUP * least:
         yield Finding(
             "warmup_uneven",
-            f"warm-up takes {longest:.0%} of the shortest runs and {least:.1%} of the longest; its "
-            f"cost shrinks with scale and enters the exponent; zip {column} with the budget so that "
-            "the share stays the same",
+            f"warm-up takes {least:.1%} to {longest:.0%} of a run; its cost falls on some runs more "
+            f"than on others, and enters the exponent where that goes with scale; zip {column} with the "
+            "budget so that the share stays the same",
         )
 
 
@@ -109,8 +109,8 @@ def stopped_before_decay(design: Design) -> Iterator[Finding]:
     if early.any():
         yield Finding(
             "stopped_before_decay",
-            f"{int(early.sum())} of {len(design)} rows were measured after {done[early].min():.0%} "
-            f"to {done[early].max():.0%} of a run whose rate decays to its end: their losses are "
+            f"{int(early.sum())} of {len(design)} rows were measured before the end "
+            f"({done[early].min():.0%} of it, the earliest) of a run whose rate decays to its end: their losses are "
             "higher than those of runs planned for that length; leave them out, or run such lengths "
             "with a budget of their own",
         )

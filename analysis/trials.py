@@ -1,13 +1,14 @@
 """Trials as runs: a trial that did not finish is never dropped, it is listed with its reason."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
 
 from analysis.runs import Omitted, Runs
 
 
+@runtime_checkable
 class Trial(Protocol):
     """What a tracker knows of one trial."""
 
