@@ -7,9 +7,9 @@ from typing import Any
 
 from analysis.claims import Verdict, verdict
 from analysis.contrast import Contrast, contrast
+from analysis.finding import Finding
 from analysis.fit import RESAMPLES, Fit, fit
 from analysis.holdout import Backtest, backtests
-from analysis.identify import Finding
 from analysis.law import find_law
 from analysis.runs import Omitted, Runs, is_number, is_positive, matches, rows_of
 from analysis.summary import Summary, conditions, summary, written
