@@ -208,6 +208,14 @@ def compiled(law: Law, residual: Residual, plain: frozenset[str] = frozenset()) 
     )
 
 
+def positive_terms(law: Law, residual: Residual, plain: frozenset[str] = frozenset()) -> bool:
+    """Whether whatever a linear coefficient multiplies is positive for all inputs, and all is sum."""
+    made = compiled(law, residual, plain)
+    rest = made._model.subs({made._symbols.variables[place]: 0 for place in made.linear})
+    bases = [made._model.diff(made._symbols.variables[place]) for place in made.linear]
+    return law.parsed.link == "identity" and rest == 0 and all(one.is_positive for one in bases)
+
+
 def _tidied(model: Expression, symbols: Symbols, linear: Sequence[int]) -> Expression:
     """The model with exponentials of sums made small: e^(c a) e^(-a (c + r)) becomes e^(-a r)."""
     zeros = {symbols.variables[place]: 0 for place in linear}
