@@ -16,7 +16,7 @@ from analysis.solver import BASINS, refine
 from analysis.surface import Problems, Surface, natural, one_problem, start_scale
 
 POWERS = (0.25, 0.5, 1.0, 2.0, 4.0, 7.0)  # of 2: how far up and down a coefficient walks
-SMALL = 0.05  # of its usual size: the unit in which a coefficient at 0 walks
+SMALL = 0.05  # of its usual size: the unit in which a coefficient near 0 walks
 STEPS = 40  # Newton steps of one fit: ample, as each starts from its neighbour
 
 
@@ -110,7 +110,9 @@ def _usual(on: Evidence, place: int) -> float:
     if one.starts is not None:
         return max(map(abs, one.starts))
     log = on.of.law.parsed.link != "identity"
-    return float(np.abs(np.log(on.on.measured) if log else on.on.measured).mean())
+    size = np.abs(np.log(on.on.measured) if log else on.on.measured)
+    # A floor is no larger than the least of the measurements, which may span many decades.
+    return float(size.min() or np.median(size))
 
 
 def _step(
