@@ -111,8 +111,8 @@ def stopped_before_decay(design: Design) -> Iterator[Finding]:
             "stopped_before_decay",
             f"{int(early.sum())} of {len(design)} rows were measured before the end "
             f"({done[early].min():.0%} of it, the earliest) of a run whose rate decays to its end: "
-            "their losses are higher than those of runs planned for that length; leave them out, or run such lengths "
-            "with a budget of their own",
+            "their losses are higher than those of runs planned for that length; leave them out, or "
+            "run such lengths with a budget of their own",
         )
 
 
