@@ -7,14 +7,19 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
+from analysis.bootstrap import bootstrap as drawn_again
+from analysis.combinations import Combination, combinations
 from analysis.compiled import Vectors, predict_many
-from analysis.engine import Optimum, Setup, curvature_at, misfit, on_bounds, optimum, refit, setup
-from analysis.identify import Finding, findings
+from analysis.engine import Setup, on_bounds, optimum, setup
+from analysis.evidence import Evidence
+from analysis.finding import Finding
+from analysis.identify import findings
+from analysis.intervals import PLAIN, IntervalKind, Reading, ends
 from analysis.law import Law, Values
 from analysis.objective import Objective
 from analysis.points import ROWS_ALONE, Columns, Points, Pool, check_design, points
 from analysis.runs import Omitted, Runs
-from analysis.uncertainty import Resample, interval, resamples, usable
+from analysis.uncertainty import Resample
 from trainers.schema import InputError
 
 Status = Literal["converged", "at a bound", "not identified", "not converged"]
@@ -24,7 +29,7 @@ RESAMPLES = 1_000
 
 @dataclass(frozen=True)
 class Estimate:
-    """One fitted coefficient; the interval is a 95 % percentile interval over resamples.
+    """One fitted coefficient, with its interval over resamples at the level of the fit.
 
     `standard_error`, `low` and `high` are None when nothing could be resampled.
     """
@@ -43,7 +48,8 @@ class Fit:
 
     `objective` is the sum over rows of the loss that `setup.objective` names; `scale` is the fitted
     spread of the residuals, where that objective fits one. `agreed` says that two independent
-    searches found the same optimum.
+    searches found the same optimum. Intervals are of the share `level`, read from the draws as
+    `reading` says; `refitted` is the share of resamples that converged.
     """
 
     law: Law
@@ -61,6 +67,9 @@ class Fit:
     draws: Vectors
     drawn: str
     omitted: tuple[Omitted, ...]
+    level: float = 0.95
+    reading: Reading = PLAIN
+    refitted: float = 1.0
 
     @property
     def points(self) -> Points:
@@ -82,6 +91,16 @@ class Fit:
         return self.coefficients[self.law.place[name]]
 
     @property
+    def combinations(self) -> tuple[Combination, ...]:
+        """What is determined also where single coefficients are not."""
+        return combinations(self.setup, self.vector, self.draws, self.level)
+
+    @property
+    def interval_kind(self) -> IntervalKind:
+        """What the intervals are, in a word or two."""
+        return self.reading.kind if len(self.draws) else "none"
+
+    @property
     def vector(self) -> Float[np.ndarray, "1 coefficient"]:
         """The values of the coefficients, in the order of the law."""
         return np.array([[one.value for one in self.coefficients]])
@@ -99,15 +118,20 @@ def fit(
     bootstrap: int = RESAMPLES,
     resample: Resample = "auto",
     seed: int = 42,
+    level: float = 0.95,
 ) -> Fit:
     """Fit `law` to the runs; `inputs` gives the column of each input, `target` that of the target.
 
     The objective is the law's own, unless another is given. With `pool` the fit is of the median or
-    mean of each cell of equal inputs.
+    mean of each cell of equal inputs. `resample` says what the bootstrap draws again: by itself
+    ("auto") the replicates of pooled cells, whole clusters, or rows. `level` is the share that
+    intervals are to cover.
 
     Raises:
         InputError: a column is missing or not positive, or the runs cannot determine the law.
     """
+    if not 0 < level < 1:
+        raise InputError(f"level: expected a number between 0 and 1, got {level}")
     if bootstrap < 0 or bootstrap == 1:
         raise InputError(f"bootstrap: expected 0 or at least 2 resamples, got {bootstrap}")
     objective = law.objective if objective is None else objective
@@ -116,26 +140,22 @@ def fit(
     check_design(law, on)
     of = setup(law, on, objective)
     found = optimum(of)
-    draws, drawn, refitted, scatter = _bootstrap(of, found, pool, resample, bootstrap, seed)
-    best = found.vectors[:1]
+    again = drawn_again(of, found, pool, resample, bootstrap, seed)
     noticed = findings(
-        law=law,
-        on=on,
-        constants=tuple(law.coefficients[at].name for at in of.surface.compiled.constants),
-        majorant=_block(curvature_at(of, best, found.scale).majorant[0], law),
-        at_bound=on_bounds(of, found.solution),
-        best=best,
-        converged=found.converged,
-        agreed=found.agreed,
-        refitted=refitted,
-        draws=draws,
-        drawn=drawn,
-        asked=bootstrap,
-        pool=pool,
-        misfit=misfit(of, best)[0],
-        scatter=scatter,
+        Evidence(
+            of=of,
+            found=found,
+            at_bound=on_bounds(of, found.solution),
+            draws=again.draws,
+            drawn=again.drawn,
+            asked=bootstrap,
+            pool=pool,
+            seed=seed,
+            refitted=again.converged,
+            scatter=again.scatter,
+        )
     )
-    draws.setflags(write=False)
+    again.draws.setflags(write=False)
     return Fit(
         law=law,
         inputs=tuple((name, inputs[name]) for name in law.input_names),
@@ -143,15 +163,18 @@ def fit(
         pool=pool,
         seed=seed,
         status=_status(noticed),
-        coefficients=_estimates(law, best[0], draws),
+        coefficients=_estimates(law, found.vectors[0], again.draws, level, again.reading),
         objective=found.value,
         scale=found.scale,
         agreed=found.agreed,
         warnings=noticed,
         setup=of,
-        draws=draws,
-        drawn=drawn,
+        draws=again.draws,
+        drawn=again.drawn,
         omitted=runs.omitted,
+        level=level,
+        reading=again.reading,
+        refitted=again.converged,
     )
 
 
@@ -161,12 +184,16 @@ def predict_fit(fitted: Fit, values: Values) -> Float[np.ndarray, " run"]:
 
 
 def band(
-    fitted: Fit, values: Values
+    fitted: Fit, values: Values, level: float | None = None
 ) -> tuple[Float[np.ndarray, " run"], Float[np.ndarray, " run"]] | None:
-    """The 95 % interval of the fitted law at other inputs; None without resamples."""
+    """The interval of the fitted law at other inputs, at the fit's level unless another is given.
+
+    None without resamples.
+    """
     if not len(fitted.draws):
         return None
-    return interval(predict_many(fitted.law, fitted.draws, values))
+    draws, centre = predict_many(fitted.law, fitted.draws, values), predict_fit(fitted, values)
+    return ends(draws, centre, fitted.level if level is None else level, fitted.reading)
 
 
 def as_document(fitted: Fit) -> dict[str, Any]:
@@ -186,6 +213,15 @@ def as_document(fitted: Fit) -> dict[str, Any]:
             }
             for one in fitted.coefficients
         },
+        "combinations": {
+            one.name: {
+                "meaning": one.meaning,
+                "value": one.value,
+                "low": one.low,
+                "high": one.high,
+            }
+            for one in fitted.combinations
+        },
         "objective": fitted.objective,
         "objective_kind": fitted.objective_used.kind,
         "residual": fitted.objective_used.residual,
@@ -197,56 +233,27 @@ def as_document(fitted: Fit) -> dict[str, Any]:
         "rows": fitted.rows,
         "resamples": len(fitted.draws),
         "resampled": fitted.drawn,
+        "resamples_converged": fitted.refitted,
+        "level": fitted.level,
+        "interval_kind": fitted.interval_kind,
         "seed": fitted.seed,
         "omitted": [{"key": one.key, "reason": one.reason} for one in fitted.omitted],
     }
-
-
-def _bootstrap(
-    of: Setup, found: Optimum, pool: Pool, resample: Resample, count: int, seed: int
-) -> tuple[Vectors, str, float, Float[np.ndarray, " run"] | None]:
-    """The coefficients of every usable resample, what was drawn, the share that converged.
-
-    Last comes the standard error of every residual, where its replicates tell it.
-    """
-    on, size = of.points, len(of.law.coefficients)
-    if count == 0:
-        return np.empty((0, size)), "nothing", 1.0, None
-    drawn = resamples(on, pool, resample, count, seed)
-    weight, measured = drawn.weight, drawn.measured
-    if weight is not None:
-        least = {one.name: one.levels for one in of.law.inputs}
-        good = usable(on, weight, least, size)
-        # Weights cannot move a law that passes through every point: that is no interval at all.
-        if good.mean() < 0.5 or len(on) == size:
-            return np.empty((0, size)), drawn.drawn, 1.0, None
-        weight = weight[good]
-    again = refit(of, found.vectors, weight=weight, measured=measured)
-    scatter = None
-    if measured is not None:
-        scale = np.log(measured) if of.objective.residual == "log" else measured
-        scatter = scale.std(axis=0, ddof=1)
-    return again.vectors, drawn.drawn, float(again.converged.mean()), scatter
-
-
-def _block(
-    majorant: Float[np.ndarray, "variable variable"], law: Law
-) -> Float[np.ndarray, "coefficient coefficient"]:
-    size = len(law.coefficients)
-    return majorant[:size, :size]
 
 
 def _estimates(
     law: Law,
     values: Float[np.ndarray, " coefficient"],
     draws: Float[np.ndarray, "draw coefficient"],
+    level: float,
+    reading: Reading,
 ) -> tuple[Estimate, ...]:
     if not len(draws):
         return tuple(
             Estimate(one.name, one.meaning, float(value), None, None, None)
             for one, value in zip(law.coefficients, values, strict=True)
         )
-    low, high = interval(draws)
+    low, high = ends(draws, values, level, reading)
     errors = draws.std(axis=0, ddof=1)
     return tuple(
         Estimate(one.name, one.meaning, *map(float, numbers))
