@@ -8,6 +8,7 @@ from scipy.optimize import minimize
 
 from analysis.fit import Fit, as_document, fit
 from analysis.law import find_law
+from analysis.objective import Objective
 from analysis.runs import Runs, read_table
 from analysis.where import parse_where
 
@@ -79,6 +80,25 @@ def test_all_245_rows_give_the_other_known_optimum():
     found = fit(find_law("chinchilla"), runs, INPUTS, "loss", bootstrap=0)
     assert found.objective == pytest.approx(0.00182601052, rel=1e-8)
     assert found.coefficient("beta").value == pytest.approx(0.453049, rel=1e-5)
+
+
+def test_the_234_rows_of_another_release_give_their_known_optimum():
+    table = read_table(TABLE, COLUMNS).table
+    fewer = Runs(table[table["params"] < table["tokens"]])
+    found = fit(find_law("chinchilla"), fewer, INPUTS, "loss", bootstrap=0)
+    assert found.rows == 234
+    assert found.objective == pytest.approx(0.000840092055, rel=1e-9)
+    expected = {"A": 442.16, "B": 1271.79, "E": 1.783893, "alpha": 0.342626, "beta": 0.342001}
+    for name, value in expected.items():
+        assert found.coefficient(name).value == pytest.approx(value, rel=1e-5)
+
+
+def test_a_laplace_likelihood_gives_the_published_point(runs: Runs):
+    laplace = Objective(kind="laplace")
+    found = fit(find_law("chinchilla"), runs, INPUTS, "loss", objective=laplace, bootstrap=0)
+    published = {"A": 482.01, "B": 2085.43, "E": 1.81686, "alpha": 0.34781, "beta": 0.36585}
+    for name, value in published.items():
+        assert found.coefficient(name).value == pytest.approx(value, rel=2e-4)
 
 
 def test_the_same_seed_gives_the_same_document(runs: Runs):
