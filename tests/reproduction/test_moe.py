@@ -57,13 +57,15 @@ def test_the_saturating_law_is_that_of_an_independent_program(router: str):
     assert [start, limit] == pytest.approx(SATURATING[router][4:], rel=3e-3)
 
 
-# The published S-Base fit (-0.082, -0.108, 0.009, 1.104) is of runs that the release does not tell.
+# The released S-Base runs give b = -0.118, the paper -0.108: farther off than that.
 @pytest.mark.parametrize(
     ("router", "published"),
     [("RL-R", [-0.083, -0.126, 1.111]), ("Hash", [-0.087, -0.136, 1.157])],
 )
-def test_the_saturating_law_is_the_published_one_to_two_percent(
+def test_the_saturating_law_is_the_published_one_to_two_percent_and_rounding(
     router: str, published: list[float]
 ):
     a, b, _, d, *_ = fitted("moe_saturating", router).vector[0]
-    assert [a, b, d] == pytest.approx(published, rel=0.021)
+    distance = np.abs(np.array([a, b, d]) - published)
+    # they print three decimals
+    assert (distance <= 0.02 * np.abs(published) + 0.0005).all()
