@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,8 +20,6 @@ from sweeps.cli import app as sweep_commands
 from trainers.schema import InputError
 
 if TYPE_CHECKING:
-    from analysis.law import Law
-    from analysis.runs import Runs
     from sweeps.spec import Sweep
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -30,15 +28,32 @@ app.add_typer(sweep_commands)
 TableArgument = Annotated[Path, typer.Argument(metavar="TABLE.csv", help="One row for each run.")]
 MapOption = Annotated[
     list[str],
-    typer.Option("--map", metavar="NAME=COL ...", help="The column behind each input and `loss`."),
+    typer.Option("--map", metavar="NAME=COL ...", help="The column behind each input and target."),
 ]
 WhereOption = Annotated[
     str, typer.Option("--where", metavar="EXPR", help="`column op value [and ...]`; rows to keep.")
 ]
-DeltaOption = Annotated[float, typer.Option(help="Huber delta, in natural-log units of the loss.")]
+ObjectiveOption = Annotated[
+    str, typer.Option(help="huber, squares, laplace, student, normal or binomial [the law's own].")
+]
+ResidualOption = Annotated[str, typer.Option(help="log or plain [default: the law's own].")]
+DeltaOption = Annotated[
+    float | None, typer.Option(help="Huber delta, in natural-log units of the target [0.001].")
+]
+FixOption = Annotated[list[str], typer.Option("--fix", metavar="NAME=V", help="Not to be fitted.")]
+TieOption = Annotated[
+    list[str], typer.Option("--tie", metavar="A=B", help="Coefficient A is equal to B.")
+]
+PoolOption = Annotated[str, typer.Option(help="none, median or mean of rows with equal inputs.")]
+ColumnOption = Annotated[str, typer.Option(metavar="COL")]
+ReportOption = Annotated[
+    Path | None, typer.Option("--report", metavar="DIR", help="Also write a report into a folder.")
+]
+SeedOption = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the resamples.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 _PAIR = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.+")
+_given: list[str] = []  # what was typed, for the report that says how to make it again
 
 
 @app.callback()
@@ -115,105 +130,110 @@ def report(
 @app.command()
 def fit(
     table: TableArgument,
-    law: Annotated[str, typer.Option(help="Its name; `lawsweep laws` lists them.")],
+    law: Annotated[
+        str, typer.Option(help="A name (`lawsweep laws`), a formula in quotes, or a YAML file.")
+    ],
     mapping: MapOption = [],  # noqa: B006 - typer copies it
-    delta: DeltaOption = 1e-3,
     where: WhereOption = "",
+    objective: ObjectiveOption = "",
+    residual: ResidualOption = "",
+    delta: DeltaOption = None,
+    fix: FixOption = [],  # noqa: B006
+    tie: TieOption = [],  # noqa: B006
+    pool: PoolOption = "none",
+    noise: ColumnOption = "",
+    censored: ColumnOption = "",
+    counts: ColumnOption = "",
+    cluster: ColumnOption = "",
     bootstrap: Annotated[int, typer.Option(help="Resamples; 0 for no intervals.")] = 1_000,
-    cluster: Annotated[
-        str | None, typer.Option(metavar="COL", help="Draw whole clusters of this column.")
-    ] = None,
+    resample: Annotated[
+        str, typer.Option(help="auto, rows, clusters, replicates, residual or wild.")
+    ] = "auto",
+    level: Annotated[float, typer.Option(help="What intervals are to cover.")] = 0.95,
     hold_out: Annotated[
         str | None, typer.Option(metavar="largest:K", help="Also predict the K largest scales.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the resamples.")] = 42,
+    predict: Annotated[
+        list[str], typer.Option("--predict", metavar="NAME=V ...", help="What a new run gives.")
+    ] = [],  # noqa: B006
+    report_to: ReportOption = None,
+    seed: SeedOption = 42,
     as_json: JsonOption = False,
 ) -> None:
     """Fit one law to a table of runs."""
     from rich.console import Console
 
-    from analysis.fit import as_document
-    from analysis.fit import fit as fitted
-    from analysis.holdout import hold_out as leave_out
-    from analysis.law import find_law
-    from analysis.points import Columns
+    from analysis.request import Request
     from analysis.show import show_fit
+    from analysis.table_fit import document_of, table_fit
 
-    chosen = find_law(law)
+    request = Request(
+        table, mapping, where, objective, residual, delta, fix, tie, pool, noise, censored, counts,
+        cluster,
+    )  # fmt: skip
+    _folder(report_to)
     largest = _largest(hold_out)
-    runs = _read(table, [chosen], mapping, where, () if cluster is None else (cluster,))
-    inputs = {name: name for name in chosen.input_names}
-    found = fitted(
-        chosen,
-        runs,
-        inputs,
-        "loss",
-        objective=replace(chosen.objective, delta=delta),
-        columns=Columns(cluster=cluster),
-        bootstrap=bootstrap,
-        seed=seed,
-    )
-    document = as_document(found)
-    if largest is not None:
-        test = leave_out(
-            chosen,
-            runs,
-            inputs,
-            "loss",
-            largest=largest,
-            objective=replace(chosen.objective, delta=delta),
-        )
-        document["hold_out"] = {
-            "largest": test.largest,
-            "fitted": test.fitted,
-            "error": test.error,
-            "reach": test.reach,
-            "refused": test.refused,
-            "points": [
-                {
-                    **dict(one.inputs),
-                    "measured": one.measured,
-                    "predicted": one.predicted,
-                    "error": one.error,
-                }
-                for one in test.points
-            ],
-        }
+    found = table_fit(
+        request, law, bootstrap=bootstrap, resample=resample, level=level, seed=seed,
+        largest=largest, places=predict,
+    )  # fmt: skip
+    page = None
+    if report_to is not None:
+        from analysis.table_report import write_table_report
+
+        page = write_table_report(found, report_to, _written_command())
     if as_json:
-        typer.echo(json.dumps(document, indent=1))
+        typer.echo(json.dumps(document_of(found), indent=1, allow_nan=False))
     else:
-        show_fit(document, Console())
+        show_fit(found, Console())
+        if page is not None:
+            Console().print(f"{page.resolve()}", soft_wrap=True, markup=False, highlight=False)
 
 
 @app.command()
 def compare(
     table: TableArgument,
-    laws: Annotated[str, typer.Option(metavar="A,B", help="Names of laws.")],
+    laws: Annotated[str, typer.Option(metavar="A,B", help="Names of laws, or formulas.")],
     mapping: MapOption = [],  # noqa: B006
-    delta: DeltaOption = 1e-3,
     where: WhereOption = "",
+    objective: ObjectiveOption = "",
+    residual: ResidualOption = "",
+    delta: DeltaOption = None,
+    pool: PoolOption = "none",
+    cluster: ColumnOption = "",
+    report_to: ReportOption = None,
+    seed: SeedOption = 42,
     as_json: JsonOption = False,
 ) -> None:
     """Rank laws by how well they predict the largest scales from the others."""
     from rich.console import Console
 
-    from analysis.compare import as_documents
+    from analysis.compare import as_document
     from analysis.compare import compare as compared
-    from analysis.law import find_law
-    from analysis.objective import Objective
+    from analysis.request import Request, asked
     from analysis.show import show_comparison
 
     names = list(dict.fromkeys(name.strip() for name in laws.split(",")))
-    chosen = [find_law(name) for name in names]
-    runs = _read(table, chosen, mapping, where, ())
-    inputs = {name: name for law in chosen for name in law.input_names}
-    documents = as_documents(
-        compared(chosen, runs, inputs, "loss", objective=Objective(delta=delta))
-    )
+    _folder(report_to)
+    request = Request(table, mapping, where, objective, residual, delta, (), (), pool,
+                      cluster=cluster)  # fmt: skip
+    of = asked(request, names)
+    found = compared(
+        of.laws, of.runs, of.inputs, of.target, objective=of.objective, pool=of.pool,
+        columns=of.columns, seed=seed,
+    )  # fmt: skip
+    page = None
+    if report_to is not None:
+        from analysis.report import write_comparison
+
+        page = write_comparison(found, (), report_to, source=table.name, command=_written_command())
     if as_json:
-        typer.echo(json.dumps({"laws": documents, "rows": len(runs)}, indent=1))
+        document = {**as_document(found), "rows": len(of.runs)}
+        typer.echo(json.dumps(document, indent=1, allow_nan=False))
     else:
-        show_comparison(documents, Console())
+        show_comparison(found, Console())
+        if page is not None:
+            Console().print(f"{page.resolve()}", soft_wrap=True, markup=False, highlight=False)
 
 
 @app.command("laws")
@@ -233,6 +253,7 @@ def list_laws() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _given[:] = given
     try:
         code = app(args=_spread(given) or ["--help"], prog_name="lawsweep", standalone_mode=False)
     except InputError as error:
@@ -266,23 +287,14 @@ def _spread(arguments: Sequence[str]) -> list[str]:
     return result
 
 
-def _read(
-    table: Path, laws: Sequence[Law], mapping: Sequence[str], where: str, extra: tuple[str, ...]
-) -> Runs:
-    """The table with a column for every input of the laws and for `loss`."""
-    from analysis.runs import read_table
-    from analysis.where import parse_where
+def _folder(path: Path | None) -> None:
+    if path is not None and path.exists() and not path.is_dir():
+        raise InputError(f"--report {path}: expected a folder, got a file")
 
-    known = list(dict.fromkeys([*(name for law in laws for name in law.input_names), "loss"]))
-    columns = {name: name for name in known}
-    for text in mapping:
-        for pair in re.split(r"\s+(?=[A-Za-z_][A-Za-z0-9_]*=)", text.strip()):
-            name, equals, column = pair.partition("=")
-            if not equals or not column or name not in known:
-                wanted = " ".join(f"{one}=COL" for one in known)
-                raise InputError(f"--map {pair}: expected {wanted}")
-            columns[name] = column
-    return read_table(table, columns, parse_where(where) if where else (), extra)
+
+def _written_command() -> str:
+    """The command that is running, as a person would type it again."""
+    return shlex.join(["lawsweep", *_given])
 
 
 def _largest(text: str | None) -> int | None:

@@ -47,7 +47,12 @@ class Runs:
         """
         if column not in self.table.columns:
             raise InputError(f"{column}: expected a column or field of that name, there is none")
-        values = self.table[column].tolist()
+        known = self.table[column]
+        if known.dtype == np.float64:
+            numbers = known.to_numpy()
+            if (np.isfinite(numbers) & ((numbers > 0) | (not positive))).all():
+                return numbers.copy()
+        values = known.tolist()
         allowed, words = (is_positive, "positive finite") if positive else (is_number, "finite")
         for key, value in zip(self.table.index, values, strict=True):
             if not allowed(value):
@@ -108,10 +113,12 @@ def read_table(
     mapping: Mapping[str, str],
     conditions: tuple[Condition, ...] = (),
     extra: tuple[str, ...] = (),
+    signed: frozenset[str] = frozenset(),
 ) -> Runs:
     """Read a CSV file of runs; `mapping` gives the column behind each name that a law uses.
 
-    Rows are numbered as in the file: the header is row 1. `extra` columns are kept as they are.
+    Rows are numbered as in the file: the header is row 1. `extra` columns are kept as they are; the
+    numbers of `signed` names may be zero or negative.
 
     Raises:
         InputError: the file or one of its values is not what a fit needs.
@@ -121,29 +128,52 @@ def read_table(
         if column not in raw.columns:
             known = ", ".join(map(str, raw.columns))
             raise InputError(f"{path}: expected a column {column!r} for {name}, got {known}")
-    kept, left_out = [], []
-    for number, row in zip(raw.index, rows_of(raw), strict=True):
-        aliases = {name: row[column] for name, column in mapping.items()}
-        failed = next((one for one in conditions if not holds(one, {**aliases, **row})), None)
-        if failed is None:
-            kept.append(number)
-        else:
-            left_out.append(Omitted(f"row {number}", f"left out by --where {failed}"))
-    if not kept:
-        raise InputError(f"{path}: expected runs, --where leaves none of {len(raw)} rows")
-    chosen = raw.loc[kept]
-    columns: dict[str, list[Any]] = {
-        name: [_number(path, number, column, text) for number, text in chosen[column].items()]
+    left_out: list[Omitted] = []
+    chosen = raw
+    if conditions:
+        kept = []
+        for number, row in zip(raw.index, rows_of(raw), strict=True):
+            aliases = {name: row[column] for name, column in mapping.items()}
+            failed = next((one for one in conditions if not holds(one, {**aliases, **row})), None)
+            if failed is None:
+                kept.append(number)
+            else:
+                left_out.append(Omitted(f"row {number}", f"left out by --where {failed}"))
+        if not kept:
+            raise InputError(f"{path}: expected runs, --where leaves none of {len(raw)} rows")
+        chosen = raw.loc[kept]
+    columns: dict[str, Any] = {
+        name: _numbers(path, chosen[column], column, positive=name not in signed)
         for name, column in mapping.items()
     }
     for column in extra:
-        columns.setdefault(column, chosen[column].tolist())
-    table = pd.DataFrame(columns, index=[f"row {number}" for number in kept])
+        columns.setdefault(column, chosen[column].to_numpy())
+    table = pd.DataFrame(columns, index=[f"row {number}" for number in chosen.index])
     return Runs(table, tuple(left_out))
+
+
+def headers(path: Path) -> tuple[str, ...]:
+    """The names of the columns of a CSV file.
+
+    Raises:
+        InputError: the file is not a CSV file.
+    """
+    return tuple(map(str, _cells(path, rows=0).columns))
 
 
 def _read(path: Path) -> pd.DataFrame:
     """The cells of a CSV file as text, indexed by line."""
+    raw = _cells(path)
+    raw = raw.fillna("")
+    raw.index = pd.RangeIndex(2, len(raw) + 2)
+    raw = raw[(raw != "").any(axis=1)]
+    if len(raw) < 2:
+        raise InputError(f"{path}: expected at least 2 rows of runs, got {len(raw)}")
+    return raw
+
+
+def _cells(path: Path, rows: int | None = None) -> pd.DataFrame:
+    """The first rows of a CSV file, or all of them."""
     if path.is_dir():
         raise InputError(f"{path}: expected a CSV file, got a folder")
     if not path.is_file():
@@ -159,6 +189,7 @@ def _read(path: Path) -> pd.DataFrame:
                 skipinitialspace=True,
                 index_col=False,
                 skip_blank_lines=False,
+                nrows=rows,
             )
     except pd.errors.EmptyDataError as error:
         raise InputError(f"{path}: expected a CSV file with a header, got an empty file") from error
@@ -166,20 +197,30 @@ def _read(path: Path) -> pd.DataFrame:
         words = " ".join(str(error).split())
         raise InputError(f"{path}: expected a CSV file in UTF-8: {words}") from error
     raw.columns = [str(name).strip() for name in raw.columns]
-    raw = raw.fillna("")
-    raw.index = pd.RangeIndex(2, len(raw) + 2)
-    raw = raw[(raw != "").any(axis=1)]
-    if len(raw) < 2:
-        raise InputError(f"{path}: expected at least 2 rows of runs, got {len(raw)}")
     return raw
 
 
-def _number(path: Path, row: object, column: str, text: Any) -> float:
-    place = f"{path}: row {row}, column {column}"
+def _numbers(
+    path: Path, cells: "pd.Series[Any]", column: str, *, positive: bool
+) -> Float[np.ndarray, " run"]:
+    """The cells of a column as finite numbers."""
     try:
-        value = float(text)
+        values = np.array(cells.tolist(), dtype=str).astype(np.float64)
+    except ValueError:
+        values = np.array([_number(path, row, column, text) for row, text in cells.items()])
+    good = np.isfinite(values) & ((values > 0) | (not positive))
+    if good.all():
+        return values
+    bad = int(np.flatnonzero(~good)[0])
+    words = "a positive finite number" if positive else "a finite number"
+    place = f"{path}: row {cells.index[bad]}, column {column}"
+    raise InputError(f"{place}: expected {words}, got {cells.iloc[bad]}")
+
+
+def _number(path: Path, row: object, column: str, text: Any) -> float:
+    try:
+        return float(text)
     except ValueError as error:
-        raise InputError(f"{place}: expected a number, got {shown(text)}") from error
-    if not is_positive(value):
-        raise InputError(f"{place}: expected a positive finite number, got {text}")
-    return value
+        raise InputError(
+            f"{path}: row {row}, column {column}: expected a number, got {shown(text)}"
+        ) from error

@@ -1,13 +1,12 @@
 """What the commands print for people; text from files is never read as markup."""
 
-from collections.abc import Sequence
-from typing import Any
-
 from rich.console import Console
 from rich.table import Table
 
+from analysis.compare import Comparison
 from analysis.study import Study
 from analysis.summary import between, number, stated
+from analysis.table_fit import TableFit
 from analysis.trust import Trust
 
 
@@ -34,38 +33,54 @@ def show_trust(judged: Trust, console: Console) -> None:
         console.print(f"  and {reason}", markup=False, highlight=False)
 
 
-def show_fit(document: dict[str, Any], console: Console) -> None:
-    """A fit, with its warnings and its backtest."""
-    shown = Table("coefficient", "value", "standard error", "95 % interval", box=None)
-    for name, one in document["coefficients"].items():
-        interval = (
-            "none" if one["low"] is None else f"{number(one['low'])} to {number(one['high'])}"
-        )
-        shown.add_row(name, number(one["value"]), number(one["standard_error"]), interval)
-    console.print(f"{document['law']}: {document['formula']}", markup=False, highlight=False)
+def show_fit(found: TableFit, console: Console) -> None:
+    """A fit of a table: whether to trust it, its coefficients, its warnings, its backtests."""
+    fitted = found.fit
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False)
+
+    show_trust(found.trust, console)
+    say(f"{fitted.law.name}: {fitted.law.formula}")
+    level = f"{fitted.level:.0%} interval"
+    shown = Table("coefficient", "value", "standard error", level, "meaning", box=None)
+    for one in fitted.coefficients:
+        spread = "none" if one.low is None else between(one.low, one.high)
+        cells = (one.name, number(one.value), number(one.standard_error), spread, one.meaning)
+        shown.add_row(*(cell.replace("[", r"\[") for cell in cells))
     console.print(shown)
-    console.print(
-        f"{document['status']}; {document['rows']} rows, {len(document['omitted'])} left out; "
-        f"objective {document['objective']:.10g}; {document['resamples']} resamples of "
-        f"{document['resampled']}",
-        markup=False,
-        highlight=False,
+    say(
+        f"{fitted.status}; {fitted.rows} rows, {len(fitted.omitted)} left out; objective "
+        f"{fitted.objective:.10g} ({fitted.objective_used.kind} of {fitted.objective_used.residual} "
+        f"residuals); {len(fitted.draws)} resamples of {fitted.drawn}"
     )
-    for one in document["warnings"]:
-        console.print(f"{one['code']}: {one['text']}", markup=False, highlight=False)
-    test = document.get("hold_out")
-    if test is not None:
-        error = test["refused"] or f"mean error {test['error']:.2%}"
-        console.print(
-            f"without the largest {test['largest']}: {error}", markup=False, highlight=False
-        )
+    for finding in (*fitted.warnings, *found.checks):
+        say(f"{finding.code}: {finding.text}")
+    asked = () if found.asked_for is None else (found.asked_for,)
+    for test in (*found.backtests, *asked):
+        error = test.refused if test.error is None else f"mean error {test.error:.2%}"
+        scales = "scale" if test.largest == 1 else f"{test.largest} scales"
+        say(f"without the largest {scales} ({test.reach:.3g} times beyond the rest): {error}")
+    for one in found.foreseen:
+        where = ", ".join(f"{name} {number(value)}" for name, value in one.place)
+        run = ""
+        if one.run is not None:
+            run = f"; one new run {between(float(one.run.low[0]), float(one.run.high[0]))}"
+        say(f"at {where}: {number(one.value)}{run}; {one.far.text}")
 
 
-def show_comparison(documents: Sequence[dict[str, Any]], console: Console) -> None:
+def show_comparison(found: Comparison, console: Console) -> None:
     """Laws in the order of their ranking."""
-    shown = Table("law", "held-out error", "AICc", "status", box=None)
-    for one in documents:
-        error = "none" if one["held_out_error"] is None else f"{one['held_out_error']:.2%}"
-        status = one["refused"] or one["fit"]["status"]
-        shown.add_row(one["law"], error, number(one["aicc"]), status)
+    shown = Table("law", "held-out error", "AICc", "weight", "status", box=None)
+    for one in found.candidates:
+        error = "none"
+        if one.error is not None:
+            error = f"{one.error:.2%}" if found.unit == "log" else number(one.error)
+        status = one.refused if one.fit is None else one.fit.status
+        weight = "none" if one.weight is None else f"{one.weight:.2f}"
+        shown.add_row(one.law.name, error, number(one.aicc), weight, status.replace("[", r"\["))
     console.print(shown)
+    if found.lead is not None:
+        console.print(found.lead.text, markup=False, highlight=False)
+    for finding in found.warnings:
+        console.print(f"{finding.code}: {finding.text}", markup=False, highlight=False)
