@@ -163,6 +163,7 @@ def fit(
     """Fit one law to a table of runs."""
     from rich.console import Console
 
+    from analysis.files import finite
     from analysis.request import Request
     from analysis.show import show_fit
     from analysis.table_fit import document_of, table_fit
@@ -183,7 +184,7 @@ def fit(
 
         page = write_table_report(found, report_to, _written_command())
     if as_json:
-        typer.echo(json.dumps(document_of(found), indent=1, allow_nan=False))
+        typer.echo(json.dumps(finite(document_of(found)), indent=1))
     else:
         show_fit(found, Console())
         if page is not None:
@@ -210,6 +211,7 @@ def compare(
 
     from analysis.compare import as_document
     from analysis.compare import compare as compared
+    from analysis.files import finite
     from analysis.request import Request, asked
     from analysis.show import show_comparison
 
@@ -229,7 +231,7 @@ def compare(
         page = write_comparison(found, (), report_to, source=table.name, command=_written_command())
     if as_json:
         document = {**as_document(found), "rows": len(of.runs)}
-        typer.echo(json.dumps(document, indent=1, allow_nan=False))
+        typer.echo(json.dumps(finite(document), indent=1))
     else:
         show_comparison(found, Console())
         if page is not None:

@@ -52,7 +52,7 @@ def solve(on: Surface, problems: Problems, *, certify: bool = False) -> Solution
         other = _from(on, problems, seeds(on, problems, second(on), (), other_count))
         gap = float(abs(other.value.min() - found.value.min()))
         close = AGREED * abs(float(found.value.min())) + _negligible(on, problems)[0]
-        agreed = gap <= close
+        agreed = bool(gap <= close)
         found = _joined(found, other)
     order = np.argsort(found.value, kind="stable")
     columns = [on.law.place[one.name] for one in on.law.nonlinear]
