@@ -15,6 +15,7 @@ from analysis.evidence import Evidence
 from analysis.finding import Finding
 from analysis.identify import findings
 from analysis.intervals import PLAIN, IntervalKind, Reading, ends
+from analysis.known_noise import chi_square
 from analysis.law import Law, Values
 from analysis.objective import Objective
 from analysis.points import ROWS_ALONE, Columns, Points, Pool, check_design, points
@@ -236,8 +237,22 @@ def as_document(fitted: Fit) -> dict[str, Any]:
         "resamples_converged": fitted.refitted,
         "level": fitted.level,
         "interval_kind": fitted.interval_kind,
+        "noise": noise_document(fitted),
         "seed": fitted.seed,
         "omitted": [{"key": one.key, "reason": one.reason} for one in fitted.omitted],
+    }
+
+
+def noise_document(fitted: Fit) -> dict[str, float] | None:
+    """How the residuals compare with the known noise of the rows, as plain data; None without it."""
+    found = chi_square(fitted.setup, fitted.vector)
+    if found is None:
+        return None
+    return {
+        "chi_square": found.value,
+        "degrees": found.degrees,
+        "per_degree": found.per_degree,
+        "chance": found.chance,
     }
 
 

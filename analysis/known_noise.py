@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from analysis.engine import misfit
-from analysis.fit import Fit
+from analysis.compiled import Vectors
+from analysis.engine import Setup, misfit
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,16 @@ class ChiSquare:
         return self.value / self.degrees
 
 
-def chi_square(fitted: Fit) -> ChiSquare | None:
+def chi_square(of: Setup, vector: Vectors) -> ChiSquare | None:
     """The residuals of a fit against the known noise of its rows.
 
     None where no noise is known, or no row is to spare.
     """
-    on, law = fitted.points, fitted.law
-    degrees = len(on) - len(law.coefficients)
+    on, degrees = of.points, len(of.points) - len(of.law.coefficients)
     if on.noise is None or degrees < 1:
         return None
-    noise = on.noise / on.measured if fitted.objective_used.residual == "log" else on.noise
-    value = float(((misfit(fitted.setup, fitted.vector)[0] / noise) ** 2).sum())
+    noise = on.noise / on.measured if of.objective.residual == "log" else on.noise
+    value = float(((misfit(of, vector)[0] / noise) ** 2).sum())
     if not np.isfinite(value):
         return None
     return ChiSquare(value, degrees, float(special.chdtrc(degrees, value)))

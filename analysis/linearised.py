@@ -16,7 +16,10 @@ from analysis.engine import Setup, curvature_at, misfit
 from analysis.objective import RowLoss, binomial_loss, row_loss
 from analysis.surface import Surface, held, one_problem
 
-WINDOW = 0.8  # of the spread of the residuals: half of the window that measures a density at 0
+WINDOW, FEW = (
+    0.8,
+    30,
+)  # half of the window that measures a density, over the spread, at so many rows
 NORMAL = 1.4826  # from the median of absolute residuals to the standard deviation of normal ones
 FULLEST = 0.95  # leverage of a row that the fit all but passes through
 WEAKEST = 0.05  # of the curvature of all rows: what those within the window must keep
@@ -127,10 +130,13 @@ def _curve(
     delta = on.objective.delta
     size = 1.0 / delta if kind == "laplace" else 1.0
     usual = NORMAL * float(np.median(np.abs(z))) * np.sqrt(len(z) / max(spare, 1))
-    window = max(delta, WINDOW * usual)
+    narrower = min((len(z) / FEW) ** -0.2, 1.0)  # as a density's best window narrows with rows
+    window = max(delta, WINDOW * narrower * usual)
     near = np.abs(z) <= window
     height = size * delta / window
-    sharp = kind == "laplace" or float((np.abs(z) <= delta).mean()) < SHARP
+    # A sharp fit passes through as many rows as it has coefficients; they say nothing of its tip.
+    inside = int((np.abs(z) <= delta).sum()) - (len(z) - spare)
+    sharp = kind == "laplace" or inside < SHARP * spare
     mean = height * max(float(near.mean()), 1.0 / len(z))
     return np.full(len(z), mean), height * near, sharp
 
