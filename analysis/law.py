@@ -130,7 +130,7 @@ class Law:
                     f"law {self.name}: expected {name} within {one.low:g} to {one.high:g}, "
                     f"got {value}"
                 )
-        return self._without(dict(known))
+        return self._without({name: float(value) for name, value in known.items()})
 
     def tied(self, pairs: Mapping[str, str]) -> "Law":
         """The law with some coefficients equal to others: `{"beta": "alpha"}` ties beta to alpha.

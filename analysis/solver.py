@@ -20,6 +20,8 @@ TOLERANCE = 1e-12  # a fit has converged when a step promises less than this sha
 SEEDS, MANY_SEEDS = 16, 40  # starts; the second number is for more than two nonlinear coefficients
 SECOND_SEEDS, MANY_SECOND_SEEDS = 6, 16
 FINALISTS, LEADERS = 6, 2
+STRAIGHT = 15  # steps of all starts, before the best go on
+AGAIN = 200  # steps of a resample
 BASINS, SAME_BASIN = 3, 0.02  # optima whose exponents differ by less than 0.02 count as one
 MARQUARDT = 0.03
 AGREED = 1e-8  # relative difference of two objectives that are the same optimum
@@ -68,7 +70,7 @@ def resolve(on: Surface, problems: Problems, starts: Vectors) -> Solution:
     """Solve many problems (resamples) from the optima of one; the best that is reached."""
     best: Solution | None = None
     for start in starts[:BASINS]:
-        new = refine(on, problems, np.repeat(start[None], len(problems), axis=0))
+        new = refine(on, problems, np.repeat(start[None], len(problems), axis=0), steps=AGAIN)
         if best is None:
             best = new
             continue
@@ -104,13 +106,18 @@ def refine(on: Surface, problems: Problems, starts: Vectors, steps: int = 1_000)
 def _from(on: Surface, problems: Problems, starts: Vectors) -> Solution:
     """Refine some starts: through the smoother objectives, on few rows where there are many."""
     few, part = thinned(on, problems)
-    for stage in stages(on.objective):
-        starts = refine(few.under(stage), part, starts, steps=8).vectors
+    smooth = stages(on.objective)
+    kept = starts
+    for stage in smooth:
+        kept = refine(few.under(stage), part, kept, steps=8).vectors
+    if smooth:
+        # A smoother objective leads past the many small minima of a sharp one, but one of those
+        # may be the lowest: it is met by going there straight.
+        kept = np.concatenate([kept, refine(few, part, starts, steps=STRAIGHT).vectors])
     if few is not on:
-        starts = refine(few, part, starts).vectors
-    scores = value(on, problems, starts)
-    kept = np.argsort(scores, kind="stable")[:FINALISTS]
-    finals = refine(on, problems, starts[kept], steps=100)
+        kept = refine(few, part, kept, steps=STRAIGHT).vectors
+    order = np.argsort(value(on, problems, kept), kind="stable")[:FINALISTS]
+    finals = refine(on, problems, kept[order], steps=100)
     # Only the leaders are worth the many steps that a long curved valley takes.
     leaders = np.argsort(finals.value, kind="stable")[:LEADERS]
     ended = refine(on, problems, finals.vectors[leaders])
