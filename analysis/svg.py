@@ -3,7 +3,7 @@
 import html
 import re
 
-from analysis.figures.canvas import COLOURS, EDGE, INK, LINES, PAPER, SOFT
+from analysis.figures.colours import COLOURS, EDGE, INK, LINES, PAPER, SOFT
 from analysis.sections import Picture
 
 # The page gives these variables another value on a dark screen.

@@ -26,6 +26,8 @@ WORSE = 3.0  # a left-out scale may be missed by this many times the misfit of t
 CLOSE = 1e-3  # a relative error of a forecast that is no reason for doubt, however close the fit
 EXPLAINED = 0.5  # share of the variance of the runs that a law of them should account for
 COVERED = ("correlated",)  # a single interval has it in it already: it is as wide as it must be
+DISAGREE = "searches_disagree"
+CLAUSE = 20  # characters, below which a clause says too little by itself
 SHOWN = 3  # coefficients that the line names; the table has them all
 
 
@@ -73,7 +75,10 @@ def trust(fitted: Fit, tests: Sequence[Backtest] = (), *, reach: float | None = 
         *_explained(fitted),
         *_held_out(fitted, tests, reach),
     ]
-    doubts += [(1, brief(one.text)) for one in fitted.warnings if not one.status and one.text]
+    said = (*COVERED, DISAGREE)
+    doubts += [
+        (1, brief(one.text)) for one in fitted.warnings if not one.status and one.code not in said
+    ]
     doubts.sort(key=lambda one: -one[0])
     grave = max((severity for severity, _ in doubts), default=0)
     reasons = tuple(dict.fromkeys(text for _, text in doubts)) or (_praise(fitted, tests),)
@@ -112,7 +117,9 @@ def percent(share: float) -> str:
 
 def brief(text: str) -> str:
     """The first clause of a warning: what is wrong, without its numbers and its remedy."""
-    return re.split(r"[:;] |\. ", text, maxsplit=1)[0].rstrip(". ")
+    whole = text.rstrip(". ")
+    ends = [found.start() for found in re.finditer(r"[:;] |\. |$", whole)]
+    return whole[: next((end for end in ends if end >= CLAUSE), len(whole))]
 
 
 def _named(fitted: Fit) -> tuple[Estimate, ...]:
@@ -127,14 +134,14 @@ def _named(fitted: Fit) -> tuple[Estimate, ...]:
 
 def _status(fitted: Fit) -> Iterator[tuple[int, str]]:
     for one in fitted.warnings:
-        if one.code == "searches_disagree":
-            yield 2, brief(one.text)
-        elif one.status:
+        if one.status:
             mild = one.status == "at a bound" and not _exponent_at_bound(fitted)
             yield (1 if mild else 2), brief(one.text)
+        elif one.code == DISAGREE:
+            yield 2, brief(one.text)
     if fitted.status != "converged" and not any(one.status for one in fitted.warnings):
         yield 2, f"the fit is {fitted.status}"
-    if not fitted.agreed and all(one.code != "searches_disagree" for one in fitted.warnings):
+    if not fitted.agreed and all(one.code != DISAGREE for one in fitted.warnings):
         yield 2, "two independent searches ended at different coefficients"
 
 

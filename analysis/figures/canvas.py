@@ -17,12 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 from matplotlib.typing import RcKeyType
 
+from analysis.figures.colours import COLOURS, EDGE, INK, LINES, MARKERS, SOFT
 from analysis.sections import Picture, Tip
 
-# Okabe and Ito 2008, Color Universal Design: told apart by every kind of colour vision.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS = ("o", "s", "^", "D", "v", "P")  # a second way to tell them apart, also in grey
-INK, SOFT, EDGE, LINES, PAPER = "#22262b", "#565d68", "#8a919c", "#e6e9ee", "#ffffff"
 STYLE: dict[RcKeyType, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,

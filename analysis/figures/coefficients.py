@@ -3,16 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
-from analysis.figures.canvas import (
-    COLOURS,
-    INK,
-    MANY,
-    SOFT,
-    canvas,
-    picture,
-    plain,
-    styled,
-)
+from analysis.figures.canvas import MANY, canvas, picture, plain, styled
+from analysis.figures.colours import COLOURS, INK, SOFT
 from analysis.sections import Picture
 from analysis.summary import number
 

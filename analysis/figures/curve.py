@@ -7,13 +7,11 @@ import numpy as np
 from jaxtyping import Float
 
 from analysis.figures.canvas import (
-    INK,
     MANY,
-    PAPER,
-    SOFT,
     Canvas,
     canvas,
     colour,
+    folded,
     marker,
     picture,
     plain,
@@ -21,6 +19,7 @@ from analysis.figures.canvas import (
     short,
     styled,
 )
+from analysis.figures.colours import INK, PAPER, SOFT
 from analysis.figures.words import misfit_words, place_words, target_words
 from analysis.fit import Fit, band, predict_fit
 from analysis.sections import Picture
@@ -97,7 +96,7 @@ def forecast_picture(name: str, fitted: Fit, ahead: Forecast, unit: str = "") ->
                 for edge in (ahead.low, ahead.high):
                     drawn.axes.plot(x, edge[part], style, color=colour(0), linewidth=0.8, alpha=0.7)
         if ahead.x.max() > seen.max():
-            _mark_end(drawn, float(seen.max()))
+            _mark_end(drawn, float(seen.max()), top=ahead.predicted[-1] < ahead.predicted[0])
         _dots(drawn, fitted, 0)
         drawn.label(short(column), target_words(fitted, unit))
         drawn.legend(columns=2)
@@ -149,7 +148,7 @@ def _curve(drawn: Canvas, one: Curve, place: int) -> None:
     if spread is not None:
         drawn.axes.fill_between(grid, *spread, color=paint, alpha=0.18, linewidth=0)
     found = ", ".join(each.text for each in headlines(fitted))
-    label = f"{short(one.label)}: {found}" if one.label else found
+    label = folded(f"{short(one.label)}: {found}" if one.label else found, 52)
     law = predict_fit(fitted, {name: grid})
     drawn.axes.plot(grid, law, color=paint, linewidth=1.8, label=plain(label))
     _dots(drawn, fitted, place, one.label)
@@ -171,11 +170,12 @@ def _dots(drawn: Canvas, fitted: Fit, place: int, label: str = "") -> None:
     drawn.tips(levels, measured, np.abs(measured - law), say)
 
 
-def _mark_end(drawn: Canvas, at: float) -> None:
+def _mark_end(drawn: Canvas, at: float, *, top: bool) -> None:
     drawn.axes.axvline(at, color=INK, linewidth=0.9, linestyle=":")
     drawn.axes.annotate(
-        "extrapolation", (at, 1.0), xycoords=("data", "axes fraction"), xytext=(3, -2),
-        textcoords="offset points", va="top", rotation=90, color=SOFT, fontsize=9,
+        "extrapolation", (at, 1.0 if top else 0.0), xycoords=("data", "axes fraction"),
+        xytext=(3, -2 if top else 2), textcoords="offset points", rotation=90,
+        va="top" if top else "bottom", color=SOFT, fontsize=9,
     )  # fmt: skip
 
 

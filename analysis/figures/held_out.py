@@ -6,8 +6,6 @@ import numpy as np
 from jaxtyping import Float
 
 from analysis.figures.canvas import (
-    INK,
-    PAPER,
     canvas,
     colour,
     marker,
@@ -17,6 +15,7 @@ from analysis.figures.canvas import (
     short,
     styled,
 )
+from analysis.figures.colours import INK, PAPER
 from analysis.holdout import Backtest, HeldOut
 from analysis.sections import Picture
 from analysis.summary import number

@@ -4,18 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analysis.figures.canvas import (
-    COLOURS,
-    INK,
-    MANY,
-    PAPER,
-    canvas,
-    picture,
-    plain,
-    scale_axis,
-    short,
-    styled,
-)
+from analysis.figures.canvas import MANY, canvas, picture, plain, scale_axis, short, styled
+from analysis.figures.colours import COLOURS, INK, PAPER
 from analysis.figures.words import misfit_words, place_words
 from analysis.fit import Fit, predict_fit
 from analysis.sections import Picture

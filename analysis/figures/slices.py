@@ -7,7 +7,6 @@ from jaxtyping import Float, Int
 
 from analysis.figures.canvas import (
     MANY,
-    PAPER,
     canvas,
     colour,
     marker,
@@ -18,6 +17,7 @@ from analysis.figures.canvas import (
     spelled_tick,
     styled,
 )
+from analysis.figures.colours import PAPER
 from analysis.figures.words import input_words, misfit_words, place_words, target_words
 from analysis.fit import Fit, predict_fit
 from analysis.points import level_of

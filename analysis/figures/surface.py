@@ -5,18 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from analysis.figures.canvas import (
-    COLOURS,
-    EDGE,
-    INK,
-    MANY,
-    PAPER,
-    canvas,
-    picture,
-    plain,
-    scale_axis,
-    styled,
-)
+from analysis.figures.canvas import MANY, canvas, picture, plain, scale_axis, styled
+from analysis.figures.colours import COLOURS, EDGE, INK, PAPER
 from analysis.figures.words import input_words, misfit_words, place_words
 from analysis.fit import Fit, predict_fit
 from analysis.sections import Picture

@@ -3,17 +3,8 @@
 from collections.abc import Sequence
 
 from analysis.contrast import Contrast
-from analysis.figures.canvas import (
-    COLOURS,
-    INK,
-    Canvas,
-    canvas,
-    picture,
-    plain,
-    scale_axis,
-    short,
-    styled,
-)
+from analysis.figures.canvas import Canvas, canvas, picture, plain, scale_axis, short, styled
+from analysis.figures.colours import COLOURS, INK
 from analysis.sections import Picture
 from analysis.study import Group, Table
 from analysis.summary import Summary, between, conditions, number, written

@@ -89,6 +89,18 @@ def test_a_fit_that_is_not_determined_is_not_to_be_used(status):
 def test_searches_that_disagree_forbid_the_use():
     found, tests = fitted()
     assert trust(replace(found, agreed=False), tests).verdict == "do not use"
+    said = Finding("searches_disagree", "two independent searches ended in different optima; more")
+    judged = trust(replace(found, agreed=False, warnings=(said,)), tests)
+    assert judged.verdict == "do not use"
+    assert judged.reasons == ("two independent searches ended in different optima",)
+
+
+def test_coefficients_that_move_together_are_no_reason_to_doubt_a_single_interval():
+    found, tests = fitted()
+    warning = Finding("correlated", "b and c (0.99) move together: quote both")
+    assert trust(replace(found, warnings=(warning,)), tests).verdict == "trust"
+    other = Finding("short_range", "x spans a factor of 3 only: run more")
+    assert trust(replace(found, warnings=(warning, other)), tests).verdict == "with care"
 
 
 def test_an_exponent_on_its_bound_is_not_to_be_used_but_an_amplitude_asks_for_care():
@@ -145,6 +157,8 @@ def test_the_headline_of_a_law_with_exponents_is_its_exponents():
 def test_a_reason_is_the_first_clause_of_a_warning():
     assert brief("A and b move together: quote both; or more runs") == "A and b move together"
     assert brief("x is 1e+05 (so far 2.5). Then more.") == "x is 1e+05 (so far 2.5)"
+    assert brief("c is 1.4: above 1 a term dies; more") == "c is 1.4: above 1 a term dies"
+    assert brief("short.") == "short"
 
 
 def test_a_forecast_that_is_not_finite_is_not_to_be_used():
