@@ -1,4 +1,4 @@
-"""The best learning rate, batch size or decay of every cell of a sweep, by a local quadratic bowl."""
+"""The best learning rate, batch size or decay of every cell of a sweep, by a local bowl."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from analysis import bowl
-from analysis.hyper_cells import Noise, Scale, cells, first_noise, last_noise
-from analysis.hyper_optimum import Optimum, optimum_of
+from analysis.hyper_cells import Scale, cells, first_noise
+from analysis.hyper_optimum import Optimum, curve_logs, optimum_of
+from analysis.hyper_vertices import by_common_shape, by_quadratic
 from analysis.hyper_warnings import tuning_warnings
 from analysis.identify import Finding
-from analysis.neighbourhood import neighbourhood
+from analysis.neighbourhood import Noise
 from analysis.runs import Omitted, Runs
 from analysis.summary import conditions, number
 from trainers.schema import InputError
@@ -20,7 +20,10 @@ from trainers.schema import InputError
 
 @dataclass(frozen=True)
 class Tuning:
-    """The best settings of every cell; `noise` is that of one run's (ln) loss."""
+    """The best settings of every cell; `noise` is that of one run's (ln) loss.
+
+    `joint` is for each setting the covariance over cells of the logs of its best values.
+    """
 
     settings: tuple[str, ...]
     fields: tuple[str, ...]
@@ -28,6 +31,7 @@ class Tuning:
     scale: Scale
     optima: tuple[Optimum, ...]
     noise: Noise
+    joint: Float[np.ndarray, "axis cell cell"]
     omitted: tuple[Omitted, ...]
     warnings: tuple[Finding, ...]
 
@@ -35,6 +39,11 @@ class Tuning:
     def found(self) -> tuple[Optimum, ...]:
         """The cells whose vertex can be used."""
         return tuple(one for one in self.optima if not one.refused)
+
+    def together(self, place: int, optima: Sequence[Optimum]) -> Float[np.ndarray, "some some"]:
+        """The covariance of the logs of the best values of one setting over some of the cells."""
+        at = [place for one in optima for place, own in enumerate(self.optima) if own is one]
+        return self.joint[place][np.ix_(at, at)]
 
 
 def tuning(
@@ -50,8 +59,10 @@ def tuning(
 
     One or two positive `settings`; `noise` is a column of standard errors of the target. The
     argmin of a grid is beside the best setting by up to half a step, and by more where a lucky run
-    won; the vertex of a quadratic through its neighbours is not. Runs without a usable loss are
-    listed, and noted where they lie next to the best setting.
+    won; the vertex of a curve through its neighbours is not. With one setting the curves of all
+    cells share a skewed shape, since a loss that rises more steeply on one side moves the vertex of
+    a quadratic; with two settings, or too few points, they are quadratics. Runs without a usable
+    loss are listed, and noted where they lie next to the best setting.
 
     Raises:
         InputError: a column is missing, a setting is not positive, or no run has a loss.
@@ -65,43 +76,38 @@ def tuning(
     if not found:
         raise InputError(f"{target}: expected at least one run with a usable value, got none")
     first = first_noise(found, noise is not None)
-    near = [neighbourhood(cell.x, cell.y, cell.weight, first.variance) for cell in found]
-    last = last_noise(
-        found, [None if one is None else (one.curve, one.used) for one in near], first
-    )
-    optima = tuple(
-        optimum_of(
-            cell, None if one is None else one.curve, None if one is None else one.used, last
-        )
-        for cell, one in zip(found, near, strict=True)
-    )
+    shaped = by_common_shape(found, first) if len(names) == 1 else None
+    vertices = by_quadratic(found, first) if shaped is None else shaped
+    optima = tuple(optimum_of(cell, place, vertices) for place, cell in enumerate(found))
+    noted = tuning_warnings(names, optima, vertices.noise, len(omitted))
     return Tuning(
         names,
         tuple(fields),
         target,
         scale,
         optima,
-        last,
+        vertices.noise,
+        vertices.joint,
         (*runs.omitted, *omitted),
-        tuple(tuning_warnings(names, optima, last, len(omitted))),
+        tuple(noted),
     )
 
 
 def curve_value(
-    one: Optimum, settings: Float[np.ndarray, "point axis"], scale: Scale
+    found: Tuning, place: int, settings: Float[np.ndarray, "point axis"]
 ) -> Float[np.ndarray, " point"]:
-    """The loss of a cell's quadratic at some settings; NaN where there is none."""
-    if one.curve is None:
-        return np.full(len(settings), np.nan)
-    found = bowl.value(one.curve, np.log(settings))
-    return np.exp(found) if scale == "log" else found
+    """The loss of the curve of one cell at some settings; NaN where it has none."""
+    value = curve_logs(found.optima[place], np.log(settings))
+    return np.exp(value) if found.scale == "log" else value
 
 
 def as_document(found: Tuning) -> dict[str, Any]:
     """The best settings as plain values for JSON."""
+    shape = next((one.shape for one in found.optima if one.shape is not None), None)
     return {
         "settings": list(found.settings),
         "target": found.target,
+        "shape": None if shape is None else {"fall": shape.alpha, "rise": shape.beta},
         "noise": {"deviation": float(np.sqrt(found.noise.variance)), "from": found.noise.source},
         "cells": [
             {

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy import special
 
-from analysis.bowl import Bowl
-from analysis.neighbourhood import smallest_tested
+from analysis.neighbourhood import Noise, smallest_tested
 from analysis.points import level_of
 from analysis.runs import Omitted, Runs, is_number, is_positive
 from trainers.schema import InputError
@@ -34,22 +33,6 @@ class Cell:
     count: Int[np.ndarray, " point"]
     squares: Float[np.ndarray, " point"]
     diverged: Float[np.ndarray, "run axis"]
-
-
-@dataclass(frozen=True)
-class Noise:
-    """The variance at weight 1, its degrees of freedom (infinite when known), and where it is from."""
-
-    variance: float
-    spare: float
-    source: str
-
-    @property
-    def quantile(self) -> float:
-        """Standard errors either side that make a 95 % interval."""
-        if math.isinf(self.spare):
-            return float(special.ndtri(0.975))
-        return float(special.stdtrit(self.spare, 0.975)) if self.spare > 0 else math.inf
 
 
 def cells(
@@ -111,36 +94,39 @@ def first_noise(found: Sequence[Cell], known: bool) -> Noise:
     if sum(free for _, free in repeated) >= 3:
         return Noise(_median(repeated), float(sum(free for _, free in repeated)), "replicates")
     tested = [smallest_tested(cell.x, cell.y, cell.weight) for cell in found]
-    left = [(one.misfit, one.spare) for one in tested if one is not None]
+    left = [one for one in tested if one is not None]
     return Noise(_median(left), float(sum(free for _, free in left)), "misfits")
 
 
 def last_noise(
-    found: Sequence[Cell], fitted: Sequence[tuple[Bowl, np.ndarray] | None], first: Noise
+    found: Sequence[Cell],
+    used: Sequence[Bool[np.ndarray, " point"]],
+    misfits: Sequence[tuple[float, int]],
+    first: Noise,
 ) -> Noise:
-    """The variance of one run near the best settings, pooled over cells."""
+    """The variance of one run near the best settings, pooled over cells.
+
+    It is that of replicates of the `used` settings, or else of `misfits`, sums of squares with
+    their degrees of freedom.
+    """
     if math.isinf(first.spare):
         return first
-    squares, free = 0.0, 0
-    for cell, one in zip(found, fitted, strict=True):
-        if one is None:
-            continue
-        curve, used = one
-        if first.source == "replicates":
-            squares += float(cell.squares[used].sum())
-            free += int((cell.count[used] - 1).sum())
-        else:
-            squares += curve.misfit
-            free += curve.spare
+    pairs = list(misfits)
+    if first.source == "replicates":
+        pairs = [
+            (float(cell.squares[near].sum()), int((cell.count[near] - 1).sum()))
+            for cell, near in zip(found, used, strict=True)
+        ]
+    free = sum(one for _, one in pairs)
     if free == 0:
         return Noise(first.variance, first.spare, _words(first.source))
-    return Noise(squares / free, float(free), _words(first.source))
+    return Noise(sum(square for square, _ in pairs) / free, float(free), _words(first.source))
 
 
 def _words(source: str) -> str:
     if source == "replicates":
         return "replicates of the same settings near the best one"
-    return "the misfit of the quadratics, as nothing was replicated"
+    return "the misfit of the fitted shapes, as nothing was replicated"
 
 
 def _median(pairs: Sequence[tuple[float, int]]) -> float:

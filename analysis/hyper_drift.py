@@ -58,10 +58,7 @@ def drift(found: Tuning, setting: str, over: Sequence[str]) -> Drift:
     used = found.found
     inputs = {name: np.array([_positive(one, name) for one in used]) for name in over}
     logs = np.log([one.best[place] for one in used if one.best is not None])
-    errors = np.array([one.covariance[place, place] for one in used])
-    if not np.isfinite(errors).all():
-        raise InputError(f"{setting}: expected optima with an error, got some without")
-    law = trend(setting, inputs, logs, np.diag(errors))
+    law = trend(setting, inputs, logs, found.together(place, used))
     left = tuple(one for one in found.optima if one.refused)
     return Drift(setting, law, used, left, tuple(_warnings(setting, law, left)))
 

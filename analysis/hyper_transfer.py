@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from analysis import bowl
 from analysis.hyper import Tuning
-from analysis.hyper_optimum import Optimum
+from analysis.hyper_optimum import Optimum, curve_logs
 from analysis.identify import Finding
 from analysis.runs import is_positive, same
 from analysis.summary import conditions, number
@@ -135,25 +135,52 @@ def _regret(found: Tuning, source: Optimum, target: Optimum) -> Regret:
     carried = np.log(np.array(source.best))
     points = target.cell.x[target.used]
     inside = bool((carried >= points.min(axis=0)).all() and (carried <= points.max(axis=0)).all())
-    away = carried - bowl.vertex(target.curve)
-    quantile = found.noise.quantile
-    together = source.covariance + target.covariance
-    if np.isfinite(quantile):
-        lost = bowl.rise(target.curve, away, together, found.noise.variance, quantile)
-        low, high = _relative(found, lost[1]), _relative(found, lost[2])
-    else:
-        lost = bowl.rise(target.curve, away, together, 0.0, 0.0)
-        low = high = None
+    lost = _rise(found, source, target, carried)
+    low, high = (None, None) if lost[1] is None else (lost[1], lost[2])
     measured = _measured(target, carried)
     return Regret(
         source,
         target,
         _relative(found, lost[0]),
-        low,
-        high,
+        None if low is None else _relative(found, low),
+        None if high is None else _relative(found, high),
         inside,
         None if measured is None else _relative(found, measured),
     )
+
+
+def _rise(
+    found: Tuning, source: Optimum, target: Optimum, carried: Float[np.ndarray, " axis"]
+) -> tuple[float, float | None, float | None]:
+    """How much the target's (ln) loss rises from its best settings to those carried to it.
+
+    The interval is the rise over the interval of the distance, and reaches 0 when that does;
+    the error of the curvature widens it.
+    """
+    curve, noise, best = target.curve, found.noise, np.log(np.array(target.best))
+    if curve is None:
+        raise ValueError("a cell without a curve has no regret")
+    away = carried - best
+    known = bool(np.isfinite(noise.quantile))
+    if target.shape is None:
+        together = source.covariance + target.covariance
+        size, low, high = bowl.rise(
+            curve, away, together, noise.variance, noise.quantile if known else 0.0
+        )
+        return (size, low, high) if known else (size, None, None)
+    lowest = target.loss or 0.0
+    size = float(curve_logs(target, carried[None])[0]) - lowest
+    if not known:
+        return size, None, None
+    both = found.together(0, (source, target))
+    half = noise.quantile * float(np.sqrt(max(0.0, both[0, 0] + both[1, 1] - 2 * both[0, 1])))
+    ends = np.array([away[0] - half, away[0] + half])
+    rises = np.sqrt(np.maximum(curve_logs(target, (best[0] + ends)[:, None]) - lowest, 0.0))
+    distance = float(np.sqrt(max(size, 0.0)))
+    bend = noise.quantile * distance / (2 * bowl.certainty(curve, noise.variance))
+    least = 0.0 if ends[0] <= 0 <= ends[1] else float(rises.min())
+    low = max(0.0, distance - float(np.hypot(distance - least, bend)))
+    return size, low**2, (distance + float(np.hypot(float(rises.max()) - distance, bend))) ** 2
 
 
 def _relative(found: Tuning, lost: float) -> float:

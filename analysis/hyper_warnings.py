@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import special
 
-from analysis.hyper_cells import Noise
 from analysis.hyper_optimum import Optimum
 from analysis.identify import Finding
+from analysis.neighbourhood import Noise
 from analysis.summary import conditions
 
 BY_CHANCE = 1e-3  # probability below which a misfit is not put down to replicates
@@ -39,12 +39,12 @@ def tuning_warnings(
     if noise.spare <= 0:
         yield Finding(
             "no_noise",
-            "nothing was replicated and every quadratic passes through all of its points, so the "
+            "nothing was replicated and every curve passes through all of its points, so the "
             "best settings have no interval; two replicates of the best settings would give one",
         )
     yield from _misfits(optima, noise)
     if lost:
-        yield Finding("diverged", f"{lost} runs have no usable loss and enter no quadratic")
+        yield Finding("diverged", f"{lost} runs have no usable loss and enter no curve")
 
 
 def _edge(name: str, place: int, side: str, optima: Sequence[Optimum]) -> Iterator[Finding]:
@@ -68,16 +68,18 @@ def _unstable(one: Optimum, place: int, side: str) -> bool:
 
 
 def _misfits(optima: Sequence[Optimum], noise: Noise) -> Iterator[Finding]:
-    """A chi-square test of the quadratics against the noise of replicates or of given errors."""
+    """A chi-square test of the curves against the noise of replicates or of given errors."""
+    shape = next((one.shape for one in optima if one.shape is not None), None)
     curves = [one.curve for one in optima if one.curve is not None]
-    spare = sum(one.spare for one in curves)
+    spare = sum(one.spare for one in curves) if shape is None else shape.spare
+    total = sum(one.misfit for one in curves) if shape is None else shape.misfit
     if "misfit" in noise.source or not spare or not noise.variance:
         return
-    excess = sum(one.misfit for one in curves) / noise.variance
+    excess = total / noise.variance
     if float(special.chdtrc(spare, excess)) < BY_CHANCE:
         yield Finding(
-            "not_quadratic",
-            f"losses lie {np.sqrt(excess / spare):.1f} times further from the quadratics than the "
+            "not_the_shape",
+            f"losses lie {np.sqrt(excess / spare):.1f} times further from the curves than the "
             "noise explains; intervals do not cover that",
         )
 

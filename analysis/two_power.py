@@ -9,7 +9,7 @@ from scipy import optimize
 
 from analysis.bowl import vertices
 
-LOW, HIGH = 0.02, 2.0  # range of the two exponents
+LOW, HIGH = 1e-3, 2.0  # range of the two exponents
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Profile:
 class TwoPower:
     """loss = floor + fall e^(-alpha x) + rise e^(beta x) at every level, exponents shared.
 
+    `misfit` is the weighted sum of squared residuals.
     `vertex` holds the natural log of the best size of each level (NaN where the profile has no
     minimum), `bias` what the parabola of the noise-free profile at the same sizes has in excess.
     """
@@ -37,17 +38,22 @@ class TwoPower:
     covariance: Float[np.ndarray, "level level"]
     bias: Float[np.ndarray, " level"]
     bound: str
+    misfit: float
     spare: int
 
 
 def two_power(
-    levels: Sequence[Profile], log: bool, variance: float | None = None
+    levels: Sequence[Profile],
+    log: bool,
+    variance: float | None = None,
+    high: float = HIGH,
 ) -> TwoPower | None:
     """Fit the profile to several levels of compute at once; None when too few runs are spare.
 
     On a line of constant compute any loss E + A N^-alpha + B D^-beta is such a profile in x = ln N,
     with its own three amplitudes at every level. `log` says that the parabola, whose bias is
     wanted, is one of ln loss; `variance` is the noise at weight 1, estimated unless it is known.
+    The exponents lie between 0.001 and `high`; small ones make a parabola.
     """
     spare = sum(len(one.x) for one in levels) - 2 - 3 * len(levels)
     if spare < 1:
@@ -57,12 +63,13 @@ def two_power(
         Profile(one.x - middle, one.loss, one.weight)
         for one, middle in zip(levels, centre, strict=True)
     ]
-    exponents = _search(moved)
-    held = (exponents < LOW * 1.0001) | (exponents > HIGH * 0.9999)
+    exponents = _search(moved, high)
+    held = (exponents < LOW * 1.0001) | (exponents > high * 0.9999)
     solved = [_solve(one, exponents[None]) for one in moved]
     coefficients = np.stack([one[0][0] for one in solved])
+    misfit = sum(float((one[1][0] ** 2).sum()) for one in solved)
     if variance is None:
-        variance = sum(float((one[1][0] ** 2).sum()) for one in solved) / spare
+        variance = misfit / spare
     away, slopes = _vertices(exponents, coefficients)
     good = np.isfinite(away)
     covariance = variance * _covariance(moved, exponents, coefficients, slopes, held)
@@ -89,6 +96,7 @@ def two_power(
         covariance,
         bias,
         " and ".join(names),
+        misfit,
         spare,
     )
 
@@ -127,9 +135,9 @@ def _solve(
     return amplitudes, root * one.loss - np.einsum("pki,pi->pk", design, amplitudes)
 
 
-def _search(levels: Sequence[Profile]) -> Float[np.ndarray, " 2"]:
+def _search(levels: Sequence[Profile], high: float) -> Float[np.ndarray, " 2"]:
     """The two exponents: a grid with the amplitudes projected out, then least squares from its best."""
-    axis = np.geomspace(LOW, HIGH, 24)
+    axis = np.geomspace(LOW, high, 24)
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1)
     flat = grid.reshape(-1, 2)
     left = sum((_solve(one, flat)[1] ** 2).sum(axis=1) for one in levels)
@@ -144,7 +152,7 @@ def _search(levels: Sequence[Profile]) -> Float[np.ndarray, " 2"]:
     def residual(logs: Float[np.ndarray, " 2"]) -> Float[np.ndarray, " run"]:
         return np.concatenate([_solve(one, np.exp(logs)[None])[1][0] for one in levels])
 
-    bounds = (np.log(LOW), np.log(HIGH))
+    bounds = (np.log(LOW), np.log(high))
     # A scale of one residual keeps the relative stopping rules of the library meaningful.
     size = max(float(np.sqrt(total.min())), 1e-300)
     found = [
