@@ -9,7 +9,7 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,26 +68,40 @@ def _check_laws(sweep: Sweep) -> None:
     Raises:
         SpecError: a law, an input of it or a coefficient that a claim names does not exist.
     """
-    from analysis.law import all_laws
     from sweeps.spec import CoefficientClaim, SpecError
 
-    laws = {law.name: law for law in all_laws()}
     coefficients: dict[str, list[str]] = {}
     for number, wanted in enumerate(sweep.report.fits):
         place = ("report", "fits", number)
-        if wanted.law not in laws:
-            text = f"expected one of {', '.join(laws)}, got {wanted.law}"
-            raise SpecError(f"report.fits[{number}].law: {text}", place=(*place, "law"))
-        law = laws[wanted.law]
-        if set(wanted.inputs) != set(law.input_names):
-            text = f"expected {', '.join(law.input_names)}, got {', '.join(wanted.inputs)}"
-            raise SpecError(f"report.fits[{number}].inputs: {text}", place=(*place, "inputs"))
-        coefficients[wanted.name] = [one.name for one in law.coefficients]
+        for field, text in (("law", wanted.law), *(("rivals", one) for one in wanted.rivals)):
+            try:
+                law = _law(text, wanted.inputs)
+                law = law.held(wanted.fix, wanted.tie) if field == "law" else law
+            except InputError as error:
+                raise SpecError(
+                    f"report.fits[{number}].{field}: {error}", place=(*place, field)
+                ) from error
+            if field == "law" and set(wanted.inputs) != set(law.input_names):
+                text = f"expected {', '.join(law.input_names)}, got {', '.join(wanted.inputs)}"
+                raise SpecError(f"report.fits[{number}].inputs: {text}", place=(*place, "inputs"))
+            if field == "law":
+                coefficients[wanted.name] = [one.name for one in law.coefficients]
     for number, claim in enumerate(sweep.claims):
         if isinstance(claim, CoefficientClaim) and claim.coefficient not in coefficients[claim.fit]:
             text = f"expected one of {', '.join(coefficients[claim.fit])}, got {claim.coefficient}"
             place = ("claims", number, "coefficient")
             raise SpecError(f"claims[{number}].coefficient: {text}", place=place)
+
+
+def _law(text: str, columns: Collection[str]) -> Law:
+    """A law by its name, without waiting for what only formulas of users need."""
+    from analysis.law import find_law
+
+    if "=" not in text and not text.endswith((".yaml", ".yml")):
+        return find_law(text)
+    from analysis.custom import any_law
+
+    return any_law(text, columns)
 
 
 @app.command()

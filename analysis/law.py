@@ -145,6 +145,15 @@ class Law:
                 raise InputError(f"law {self.name}: cannot tie {name} to {other}")
         return self._without(dict(pairs))
 
+    def held(self, fix: Mapping[str, float], tie: Mapping[str, str]) -> "Law":
+        """The law with some coefficients equal to others, then some set to numbers.
+
+        Raises:
+            InputError: as `tied` and `fixed` do.
+        """
+        law = self.tied(tie) if tie else self
+        return law.fixed(fix) if fix else law
+
     def _named(self, name: str) -> Coefficient:
         if name not in self.place:
             known = ", ".join(self.place)

@@ -133,8 +133,7 @@ def _held(law: Law, request: Request) -> Law:
         if not equals:
             raise InputError(f"--tie {text}: expected NAME=NAME")
         tied[name.strip()] = other.strip()
-    law = law.tied(tied) if tied else law
-    return law.fixed(fixed) if fixed else law
+    return law.held(fixed, tied)
 
 
 def _objective(law: Law, request: Request) -> Objective:

@@ -2,15 +2,19 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.claims import Verdict, verdict
+from analysis.compare import Comparison, compare
 from analysis.contrast import Contrast, contrast
+from analysis.custom import any_law
+from analysis.design import design_checks
 from analysis.finding import Finding
 from analysis.fit import RESAMPLES, Fit, fit
 from analysis.holdout import Backtest, backtests
-from analysis.law import find_law
+from analysis.law import Law
+from analysis.objective import Objective
 from analysis.runs import Omitted, Runs, is_number, is_positive, matches, rows_of
 from analysis.summary import Summary, conditions, summary, written
 from sweeps.spec import FitSpec, Sweep, TableSpec
@@ -41,7 +45,10 @@ class Table:
 
 @dataclass(frozen=True)
 class SweepFit:
-    """A fit of the sweep file for one combination of its split; `fit` is None where refused."""
+    """A fit of the sweep file for one combination of its split; `fit` is None where refused.
+
+    `ranking` sets the law beside its rivals, where the sweep file names some.
+    """
 
     name: str
     spec: FitSpec
@@ -50,6 +57,7 @@ class SweepFit:
     refused: str
     backtests: tuple[Backtest, ...]
     notes: tuple[Finding, ...]
+    ranking: Comparison | None = None
 
 
 @dataclass(frozen=True)
@@ -168,29 +176,55 @@ def _fits(sweep: Sweep, spec: FitSpec, runs: Runs, resamples: int) -> tuple[Swee
 
 
 def _fit(sweep: Sweep, spec: FitSpec, group: Group, runs: Runs, resamples: int) -> SweepFit:
-    law = find_law(spec.law)
+    law = any_law(spec.law, spec.inputs).held(spec.fix, spec.tie)
+    objective = _objective(spec, law)
     columns = [*spec.inputs.values(), spec.metric]
     missing = [name for name in columns if name not in runs.table.columns]
     if missing or not len(runs):
         words = f"no finished trial has {missing[0]}" if missing else "no finished trials"
         return SweepFit(spec.name, spec, group, None, words, (), ())
-    runs = runs.without(_unusable(runs, columns))
+    free = {spec.inputs[one.name] for one in law.inputs if not one.positive}
+    free |= {spec.metric} if objective.residual == "plain" else set()
+    runs = runs.without(_unusable(runs, columns, free))
     try:
-        fitted = fit(law, runs, spec.inputs, spec.metric, pool=spec.pool, bootstrap=resamples)
+        fitted = fit(
+            law, runs, spec.inputs, spec.metric, objective=objective, pool=spec.pool,
+            bootstrap=resamples,
+        )  # fmt: skip
     except InputError as error:
         return SweepFit(spec.name, spec, group, None, str(error), (), ())
-    tests = backtests(law, runs, spec.inputs, spec.metric, pool=spec.pool)
-    notes = _mixed(sweep, spec, group, runs)
-    return SweepFit(spec.name, spec, group, fitted, "", tests, notes)
+    tests = backtests(law, runs, spec.inputs, spec.metric, objective=objective, pool=spec.pool)
+    notes = (
+        *_mixed(sweep, spec, group, runs),
+        *design_checks(sweep, runs, spec.inputs, spec.metric, pool=spec.pool),
+    )
+    ranking = None
+    if spec.rivals:
+        laws = [law, *(any_law(text, spec.inputs) for text in spec.rivals)]
+        ranking = compare(laws, runs, spec.inputs, spec.metric, objective=objective, pool=spec.pool)
+    return SweepFit(spec.name, spec, group, fitted, "", tests, notes, ranking)
 
 
-def _unusable(runs: Runs, columns: Sequence[str]) -> list[Omitted]:
-    """The finished trials whose values cannot enter a law, each with the reason."""
+def _objective(spec: FitSpec, law: Law) -> Objective:
+    own = law.objective
+    return replace(own, kind=spec.objective or own.kind, residual=spec.residual or own.residual)
+
+
+def _unusable(runs: Runs, columns: Sequence[str], free: set[str]) -> list[Omitted]:
+    """The finished trials whose values cannot enter a law; those in `free` need not be positive."""
     result = []
     for key, row in zip(runs.table.index, rows_of(runs.table), strict=True):
-        bad = next((name for name in columns if not is_positive(row[name])), None)
+        bad = next(
+            (
+                name
+                for name in columns
+                if not (is_number if name in free else is_positive)(row[name])
+            ),
+            None,
+        )
         if bad is not None:
-            reason = f"{bad} is {written(row[bad])}; a law needs a positive finite number"
+            kind = "finite" if bad in free else "positive finite"
+            reason = f"{bad} is {written(row[bad])}; a law needs a {kind} number"
             result.append(Omitted(str(key), reason, "finished", row))
     return result
 

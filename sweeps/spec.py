@@ -114,16 +114,25 @@ class ContrastSpec(Frozen):
 class FitSpec(Frozen):
     """One law fitted to the sweep's runs; with `split`, one fit for each combination of those fields.
 
-    `inputs` says which field or metric of a run is which input of the law.
+    `inputs` says which field or metric of a run is which input of the law. `law` is a name, or a
+    formula such as `loss = E + b / x^c`; `fix` and `tie` set coefficients to numbers or to others.
+    `rivals` are further laws of the same inputs, ranked beside it by what they foresee of the
+    largest scales; at each of `budgets` (FLOPs) the best size and data are worked out.
     """
 
     name: Name
-    law: Name
+    law: str = Field(min_length=1, max_length=2_000)
     inputs: dict[str, FieldPath] = Field(min_length=1)
     metric: MetricName
     pool: Literal["none", "median", "mean"] = "median"
     split: tuple[FieldPath, ...] = Field(default=(), max_length=2)
     where: Where = {}
+    fix: dict[str, float] = {}
+    tie: dict[str, str] = {}
+    objective: Literal["huber", "squares", "laplace", "student", "normal"] | None = None
+    residual: Literal["log", "plain"] | None = None
+    rivals: tuple[str, ...] = Field(default=(), max_length=12)
+    budgets: tuple[float, ...] = Field(default=(), max_length=12)
     unit: str = ""
     note: str = ""
 

@@ -72,7 +72,7 @@ def test_compare_ranks_laws_in_one_document(capsys: pytest.CaptureFixture[str]):
     ("arguments", "words"),
     [
         (["fit", "none.csv", "--law", "power"], "none.csv: expected a CSV file"),
-        (["fit", str(TABLE), "--law", "nope"], "law: expected one of chinchilla, power"),
+        (["fit", str(TABLE), "--law", "nope"], "law: expected one of bounded, "),
         (["fit", str(TABLE)], "Missing option '--law'"),
         (["fit", str(TABLE), "--law", "power"], "expected a column 'x'"),
         (
