@@ -17,10 +17,11 @@ from analysis.covariance import Covariance, covariance
 from analysis.engine import Setup
 from analysis.fit import Fit
 from analysis.linearised import Linearised, linearised
-from analysis.profile_path import bounds, crossings, outwards, spaced
+from analysis.profile_path import bounds, crossings, joined, outwards, spaced, warmed
 from trainers.schema import InputError
 
 FLAT = (0.002, 0.01)  # relative rises of the objective by which flatness is measured
+CLOSER = 48  # evenly spaced values that are looked at before an end is settled
 BEYOND = 0.3  # of the interval: how far a profile is shown on either side of it
 
 
@@ -41,10 +42,11 @@ class Flat:
 class Profile:
     """The least objective for each value of one coefficient, and the interval that follows.
 
-    `low` and `high` are where it has risen by `rise`, which `calibration` explains; an open end is the
-    bound of the coefficient, or the last value that was tried, before which it has not. `vectors` holds
-    all coefficients for each value. `lowest` is the least objective that was met, which is below that of
-    the fit only if the fit missed it. `converged` is the share of the refits shown that converged.
+    Beyond `low` and `high` it has risen by more than `rise`, which `calibration` explains (between them
+    it may, where a profile has several valleys); an open end is the bound of the coefficient, or the
+    last value that was tried, before which it has not. `vectors` holds all coefficients for each value.
+    `lowest` is the least objective that was met, which is below that of the fit only if the fit missed
+    it. `converged` is the share of the refits shown that converged.
     """
 
     name: str
@@ -89,14 +91,11 @@ def profile(fitted: Fit, name: str, *, points: int = 41, level: float | None = N
     rises = [max(one, tiny) for one in (rise, *(_flat(fitted, share) for share in FLAT))]
     along = outwards(of, place, best, spread)
     lows, highs = (crossings(of, along, np.array(rises), side) for side in (-1, 1))
-    low, high = lows[0].value, highs[0].value
-    margin = BEYOND * (high - low)
-    if low > 0 and high > 4 * low:
-        ends = low / (high / low) ** BEYOND, high * (high / low) ** BEYOND
-    else:
-        ends = low - margin, high + margin
-    least, most = bounds(of, place)
-    shown = spaced(of, along, max(ends[0], least), min(ends[1], most), points)
+    # Between the steps outwards a profile may fall again: a look at evenly spaced values.
+    wide = _ends(of, place, min(one.value for one in lows), max(one.value for one in highs))
+    along = warmed(of, joined(along, spaced(of, along, *wide, CLOSER)))
+    lows, highs = (crossings(of, along, np.array(rises), side) for side in (-1, 1))
+    shown = spaced(of, along, *_ends(of, place, lows[0].value, highs[0].value), points)
     return Profile(
         name=name,
         level=level,
@@ -104,8 +103,8 @@ def profile(fitted: Fit, name: str, *, points: int = 41, level: float | None = N
         objective=shown.objective,
         vectors=shown.vectors,
         lowest=float(min(along.objective.min(), shown.objective.min())),
-        low=low,
-        high=high,
+        low=lows[0].value,
+        high=highs[0].value,
         low_open=not lows[0].reached,
         high_open=not highs[0].reached,
         rise=rises[0],
@@ -116,6 +115,16 @@ def profile(fitted: Fit, name: str, *, points: int = 41, level: float | None = N
         ),
         converged=float(shown.converged.mean()),
     )
+
+
+def _ends(of: Setup, place: int, low: float, high: float) -> tuple[float, float]:
+    """A range a little wider than an interval, within the bounds of the coefficient."""
+    least, most = bounds(of, place)
+    if low > 0 and high > 4 * low:
+        ratio = (high / low) ** BEYOND
+        return max(low / ratio, least), min(high * ratio, most)
+    margin = BEYOND * (high - low)
+    return max(low - margin, least), min(high + margin, most)
 
 
 def threshold(

@@ -79,6 +79,23 @@ def spaced(of: Setup, along: Path, low: float, high: float, count: int) -> Path:
     return warmed(of, _solved(of, along.place, values, starts))
 
 
+def joined(one: Path, other: Path) -> Path:
+    """Both paths; of a value that is on both, the better answer."""
+    order = np.lexsort(
+        (np.append(one.objective, other.objective), np.append(one.values, other.values))
+    )
+    values = np.append(one.values, other.values)[order]
+    first = np.append(True, np.diff(values) > 0)
+    kept = order[first]
+    return Path(
+        one.place,
+        values[first],
+        np.append(one.objective, other.objective)[kept],
+        np.concatenate([one.vectors, other.vectors])[kept],
+        np.append(one.converged, other.converged)[kept],
+    )
+
+
 def warmed(of: Setup, along: Path) -> Path:
     """Every value again from the answers of its neighbours, for as long as that helps."""
     for _ in range(SWEEPS):
@@ -103,18 +120,17 @@ def crossings(
 ) -> list[Crossing]:
     """Where the path has risen by each of `rises` above its lowest, to the left (-1) or right (1).
 
-    The root of a rise is nearly straight, so it is followed by secants, all crossings at once.
+    A path may rise and fall again; what counts is where it rises for the last time. The root of a rise
+    is nearly straight, so it is followed by secants, all crossings at once.
     """
     lowest = int(np.argmin(along.objective))
     base = float(along.objective[lowest])
     order = np.arange(lowest, -1, -1) if side < 0 else np.arange(lowest, len(along.values))
     climbed = along.objective[order] - base
-    inner, outer = [], []
-    for rise in rises:
-        above = np.flatnonzero(climbed >= rise)
-        inner.append(order[max(above[0] - 1, 0)] if len(above) else order[-1])
-        outer.append(order[above[0]] if len(above) else order[-1])
-    reached = np.array([one != other for one, other in zip(inner, outer, strict=True)])
+    inside = [int(np.flatnonzero(climbed < rise)[-1]) for rise in rises]
+    inner = [order[place] for place in inside]
+    outer = [order[min(place + 1, len(order) - 1)] for place in inside]
+    reached = np.array([place + 1 < len(order) for place in inside])
     one, other = np.array(inner), np.array(outer)
     goal = np.sqrt(rises)
     below, above = (
@@ -130,13 +146,13 @@ def crossings(
         values = left + np.clip(share, 0.02, 0.98) * (right - left)
         made = _solved(of, along.place, values, [near, far])
         height = np.sqrt(np.maximum(made.objective - base, 0)) - goal
-        inside = open_ & (height < 0)
-        outside = open_ & ~inside
-        left, right = np.where(inside, values, left), np.where(outside, values, right)
+        within = open_ & (height < 0)
+        outside = open_ & ~within
+        left, right = np.where(within, values, left), np.where(outside, values, right)
         # The end that stays counts half, so that it cannot stay for ever.
-        above = np.where(outside, height, np.where(inside & np.isfinite(above), above / 2, above))
-        below = np.where(inside, height, np.where(outside, below / 2, below))
-        near = np.where(inside[:, None], made.vectors, near)
+        above = np.where(outside, height, np.where(within & np.isfinite(above), above / 2, above))
+        below = np.where(within, height, np.where(outside, below / 2, below))
+        near = np.where(within[:, None], made.vectors, near)
         far = np.where(outside[:, None], made.vectors, far)
     closer = np.where(np.abs(below) < np.abs(above), left, right)
     return [
