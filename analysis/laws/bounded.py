@@ -1,7 +1,7 @@
 """Loss between an irreducible one and that of an untrained model, also when data repeat.
 
-h adds up what size, tokens seen and over-fitting leave of the loss; h = 1 is half-way. Known from a
-summary of a paper of 2026; the paper itself was not read.
+(E + L0 h) / (1 + h), where h adds up what size, tokens seen and over-fitting leave of the loss. The source
+writes a for N0^alpha and b for T0^beta, and takes L0, the loss of a blind guess, as known: fix it.
 """
 
 from analysis.law import Coefficient, Input, Law
@@ -10,7 +10,7 @@ LAW = Law(
     name="bounded",
     formula="loss = L0 + (E - L0) / (1 + (N0 / params)^alpha + (T0 / tokens)^beta"
     " + c * params^gamma / unique_tokens^delta)",
-    source="a bounded law of 2026, after a summary",
+    source="Bryant and Liu 2026, arXiv:2605.09189",
     inputs=(
         Input("params", "N, non-embedding parameters", levels=3),
         Input("tokens", "T, tokens seen, repeats counted", levels=3),

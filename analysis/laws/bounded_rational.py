@@ -8,7 +8,7 @@ from analysis.law import Coefficient, Input, Law
 LAW = Law(
     name="bounded_rational",
     formula="loss = L0 + (E - L0) / (1 + (N0 / params)^alpha + (D0 / tokens)^beta)",
-    source="the package simple-scaling-laws 0.2.0",
+    source="Bryant and Liu 2026, arXiv:2605.09189, without over-fitting",
     inputs=(
         Input("params", "N, non-embedding parameters", levels=3),
         Input("tokens", "D, training tokens", levels=3),

@@ -39,10 +39,11 @@ def make(kinds: int) -> Law:
                 Coefficient(
                     f"gamma_{name}",
                     f"bits of a {name} that matter",
-                    1e-3,
+                    1e-4,
                     1e3,
-                    (0.1, 30.0),
+                    (0.02, 5.0),
                     log=True,
+                    of=f"{name}_bits",
                 )
                 for name in named
             ),

@@ -24,6 +24,14 @@ LAW = Law(
         Coefficient("beta", "data exponent", low=0.01, high=2.0, starts=(0.02, 1.9)),
         Coefficient("gamma_D", "data exponent of rounding", low=0.0, high=3.0, starts=(0.05, 1.5)),
         Coefficient("gamma_N", "size exponent of rounding", low=0.0, high=3.0, starts=(0.05, 1.5)),
-        Coefficient("gamma", "bits by which rounding falls by e", 1e-2, 1e2, (0.1, 10.0), log=True),
+        Coefficient(
+            "gamma",
+            "bits by which rounding falls by e",
+            1e-4,
+            1e2,
+            (0.02, 2.0),
+            log=True,
+            of="bits",
+        ),
     ),
 )

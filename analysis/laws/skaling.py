@@ -9,7 +9,8 @@ from analysis.law import Coefficient, Input, Law
 LAW = Law(
     name="skaling",
     formula="loss = E + ((N0 / params)^alpha + (D0 / tokens)^beta)^k",
-    source="the package simple-scaling-laws 0.2.0",
+    source="the package simple-scaling-laws 0.2.0; for its ends Kaplan et al. 2020, arXiv:2001.08361, "
+    "and Hoffmann et al. 2022, arXiv:2203.15556",
     inputs=(
         Input("params", "N, non-embedding parameters", levels=3),
         Input("tokens", "D, training tokens", levels=3),
