@@ -20,6 +20,7 @@ from sweeps.cli import app as sweep_commands
 from trainers.schema import InputError
 
 if TYPE_CHECKING:
+    from analysis.law import Law
     from sweeps.spec import Sweep
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
