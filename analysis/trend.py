@@ -73,6 +73,8 @@ def trend(
     scatter that is left and Student's t.
     Source: Paule and Mandel 1982 for the scatter; Knapp and Hartung 2003 for the interval.
 
+    Without inputs it is their mean.
+
     Raises:
         InputError: there are too few points, or the inputs do not vary separately.
     """
@@ -146,23 +148,33 @@ def drawn_trend(
     Raises:
         InputError: the inputs do not vary separately.
     """
-    nothing = np.zeros((len(logs), len(logs)))
-    line = trend(target, inputs, logs, nothing)
+    names = tuple(inputs)
     x = np.column_stack([np.ones(len(logs)), *(np.log(one) for one in inputs.values())])
-    values = draws @ np.linalg.pinv(x).T
-    if len(values) < 2:
-        return line
-    low, high = np.percentile(values, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], axis=0)
-    errors = values.std(axis=0, ddof=1)
-    found = tuple(
-        Slope(one.name, one.value, float(error), float(least), float(most), float(error))
-        for one, error, least, most in zip(
-            (line.intercept, *line.slopes), errors, low, high, strict=True
-        )
+    if np.linalg.matrix_rank(x) < x.shape[1]:
+        raise InputError(f"{target}: expected {', '.join(names)} to vary, and not together")
+    line = np.linalg.pinv(x)
+    best, values = line @ logs, draws @ line.T
+    known = len(values) > 1
+    together = np.cov(values.T) if known else np.zeros((x.shape[1], x.shape[1]))
+    errors = np.sqrt(np.diag(together))
+    low, high = (
+        np.percentile(values, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], axis=0)
+        if known
+        else (best, best)
     )
-    names = line.inputs
-    together = np.atleast_2d(np.cov(values.T))
-    return Trend(target, names, found[0], found[1:], 0.0, len(logs), len(values), together)
+    found = tuple(
+        Slope(
+            name,
+            float(best[place]),
+            float(errors[place]) if known else None,
+            float(low[place]) if known else None,
+            float(high[place]) if known else None,
+            float(errors[place]),
+        )
+        for place, name in enumerate(("intercept", *names))
+    )
+    spare = len(values) if known else 0
+    return Trend(target, names, found[0], found[1:], 0.0, len(logs), spare, together)
 
 
 def expected(found: Trend, at: Mapping[str, float]) -> Expected:
