@@ -1,0 +1,75 @@
+"""Numbers that are decided on, each with its interval over the draws of a fit, and in words."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from analysis.fit import Fit
+from analysis.intervals import ends
+from analysis.summary import number
+
+OPEN = 1e-6  # natural-log units: an end this near to where the search ended is open
+
+
+@dataclass(frozen=True)
+class Ranged:
+    """A number with its interval; None is an end that is open, or no interval at all."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+def ranged(fitted: Fit, value: float, draws: Float[np.ndarray, " draw"]) -> Ranged:
+    """The interval of a number over draws that are read as those of the fit."""
+    good = draws[np.isfinite(draws)]
+    if len(good) < 2:
+        return Ranged(value, None, None)
+    low, high = ends(good, np.asarray(value, dtype=np.float64), fitted.level, fitted.reading)
+    return Ranged(value, float(low), float(high))
+
+
+def ranged_log(
+    fitted: Fit,
+    log: float,
+    draws: Float[np.ndarray, " draw"],
+    within: tuple[float, float] = (-math.inf, math.inf),
+) -> Ranged:
+    """The same for a positive number by natural logs; an end that touches `within` is open."""
+    found = ranged(fitted, log, draws)
+    low = None if found.low is None or found.low <= within[0] + OPEN else math.exp(found.low)
+    high = None if found.high is None or found.high >= within[1] - OPEN else math.exp(found.high)
+    return Ranged(math.exp(log), low, high)
+
+
+def document(one: Ranged) -> dict[str, float | None]:
+    """As plain data for JSON."""
+    return {"value": one.value, "low": one.low, "high": one.high}
+
+
+def brief(value: float) -> str:
+    """A number in two or three digits, as one says it."""
+    if value == 0 or 0.01 <= abs(value) < 1e4:
+        return f"{value:.3g}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def interval_words(one: Ranged, low: float | None = None, high: float | None = None) -> str:
+    """The interval: `3.2e9 to 5.5e9`; `low` and `high` say what an open end is beyond."""
+    if one.low is None and one.high is None:
+        return "no interval"
+    left = f"{brief(one.low)}" if one.low is not None else _beyond("below", low)
+    right = f"{brief(one.high)}" if one.high is not None else _beyond("beyond", high)
+    return f"{left} to {right}"
+
+
+def cell(one: Ranged) -> str:
+    """A cell of a table: the number, and below it its interval."""
+    return f"{number(one.value)}\n{interval_words(one)}"
+
+
+def _beyond(word: str, value: float | None) -> str:
+    return "anything" if value is None else f"{word} {brief(value)}"
