@@ -12,6 +12,7 @@ from analysis.figures.held_out import backtest_picture
 from analysis.figures.residuals import residual_picture
 from analysis.figures.slices import slices_picture
 from analysis.figures.surface import surface_picture
+from analysis.figures.words import level_words
 from analysis.finding import Finding
 from analysis.fit import Fit, predict_fit
 from analysis.holdout import Backtest
@@ -36,7 +37,7 @@ def coefficient_section(
         title=title,
         answer="" if judged is None else f"{judged.line}.",
         table=Grid(
-            ("coefficient", "value", "95 % interval", "standard error"),
+            ("coefficient", "value", level_words(fitted), "standard error"),
             tuple(
                 (
                     f"{one.name}\n{one.meaning}",
@@ -154,7 +155,6 @@ def runs_section(fitted: Fit, names: Sequence[str] = ()) -> Section:
         table=Grid(headers, rows),
         note="The largest residual comes first."
         + (f" {left} rows of smaller residual are not shown." if left else ""),
-        level=3,
         folded=True,
     )
 

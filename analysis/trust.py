@@ -48,11 +48,12 @@ class Headline:
 
 @dataclass(frozen=True)
 class Trust:
-    """A verdict on a fit; `reasons` are the gravest first."""
+    """A verdict on a fit; `reasons` are the gravest first, `level` is what its intervals cover."""
 
     headlines: tuple[Headline, ...]
     verdict: Verdict
     reasons: tuple[str, ...]
+    level: float
 
     @property
     def line(self) -> str:
@@ -82,7 +83,7 @@ def trust(fitted: Fit, tests: Sequence[Backtest] = (), *, reach: float | None = 
     doubts.sort(key=lambda one: -one[0])
     grave = max((severity for severity, _ in doubts), default=0)
     reasons = tuple(dict.fromkeys(text for _, text in doubts)) or (_praise(fitted, tests),)
-    return Trust(headlines(fitted), VERDICTS[grave], reasons)
+    return Trust(headlines(fitted), VERDICTS[grave], reasons, fitted.level)
 
 
 def headlines(fitted: Fit) -> tuple[Headline, ...]:
@@ -160,10 +161,12 @@ def _intervals(fitted: Fit) -> Iterator[tuple[int, str]]:
     if any(one.low is None for one in named):
         yield 1, "there is no interval, so nothing says how far other runs would move the result"
         return
+    # An interval of another level is judged as if it were one of 95 %.
+    usual = float(special.ndtri(0.975) / special.ndtri((1 + fitted.level) / 2))
     for one in named:
         if one.low is None or one.high is None:
             continue
-        if one.high - one.low > WIDE * abs(one.value):
+        if (one.high - one.low) * usual > WIDE * abs(one.value):
             yield 1, f"{one.name} may be anything from {_interval(one)}"
 
 

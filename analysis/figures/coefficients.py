@@ -27,31 +27,38 @@ def profile_picture(
 
     `rise` is at least zero; where it passes `threshold` the interval `low` to `high` ends.
     """
+    finite = rise[np.isfinite(rise)]
+    top = float(finite.max()) if len(finite) else 1.0
+    if threshold is not None:
+        top = min(top, 6 * threshold) if top > threshold else 1.3 * threshold
+    unit = 10.0 ** np.floor(np.log10(top)) if 0 < top < 1e-2 else 1.0
     with styled():
         drawn = canvas()
-        drawn.axes.plot(values, rise, color=COLOURS[0], linewidth=1.8)
+        drawn.axes.plot(values, rise / unit, color=COLOURS[0], linewidth=1.8)
         if threshold is not None:
-            drawn.axes.axhline(threshold, color=SOFT, linewidth=1.0, linestyle="--")
+            drawn.axes.axhline(threshold / unit, color=SOFT, linewidth=1.0, linestyle="--")
             drawn.axes.annotate(
-                "95 % interval ends here", (1.0, threshold), xycoords=("axes fraction", "data"),
-                xytext=(-2, 3), textcoords="offset points", ha="right", color=SOFT, fontsize=8.5,
+                "interval ends", (best, threshold / unit), xytext=(-4, 3),
+                textcoords="offset points", ha="right", color=SOFT, fontsize=8.5,
             )  # fmt: skip
         if low is not None or high is not None:
             inside = (values >= (low if low is not None else -np.inf)) & (
                 values <= (high if high is not None else np.inf)
             )
             drawn.axes.fill_between(
-                values, 0, rise, where=inside.tolist(), color=COLOURS[0], alpha=0.15, linewidth=0
+                values,
+                0,
+                rise / unit,
+                where=inside.tolist(),
+                color=COLOURS[0],
+                alpha=0.15,
+                linewidth=0,
             )
         drawn.axes.axvline(best, color=INK, linewidth=1.0)
-        finite = rise[np.isfinite(rise)]
-        top = float(finite.max()) if len(finite) else 1.0
-        if threshold is not None:
-            top = min(top, 6 * threshold) if top > threshold else 1.3 * threshold
-        drawn.axes.set_ylim(0, top * 1.05 or 1.0)
+        drawn.axes.set_ylim(0, 1.05 * top / unit or 1.0)
         for value, up in zip(values.tolist(), rise.tolist(), strict=True):
-            drawn.tip(value, up, f"{coefficient} {number(value)}\n{rise_words} {number(up)}")
-        drawn.label(coefficient, rise_words)
+            drawn.tip(value, up / unit, f"{coefficient} {number(value)}\n{rise_words} {number(up)}")
+        drawn.label(coefficient, rise_words if unit == 1.0 else f"{rise_words} / {unit:.0e}")
         open_ends = threshold is not None and len(finite) > 0 and (
             rise[0] < threshold or rise[-1] < threshold
         )  # fmt: skip

@@ -20,7 +20,7 @@ from analysis.figures.canvas import (
     styled,
 )
 from analysis.figures.colours import INK, PAPER, SOFT
-from analysis.figures.words import misfit_words, place_words, target_words
+from analysis.figures.words import level_words, misfit_words, place_words, target_words
 from analysis.fit import Fit, band, predict_fit
 from analysis.sections import Picture
 from analysis.trust import headlines
@@ -119,7 +119,9 @@ def default_forecast(fitted: Fit, times: float = 4.0) -> Forecast:
         x = np.unique(np.append(np.geomspace(seen.min(), seen.max() * times, 160), seen.max()))
     spread = band(fitted, {name: x})
     low, high = (None, None) if spread is None else spread
-    return Forecast(x, predict_fit(fitted, {name: x}), low, high, "95 % interval of the law")
+    return Forecast(
+        x, predict_fit(fitted, {name: x}), low, high, f"{level_words(fitted)} of the law"
+    )
 
 
 def _axes(drawn: Canvas, levels: Vector, losses: Vector) -> None:
@@ -184,6 +186,6 @@ def _caption(fitted: Fit) -> str:
     if fitted.pool != "none":
         parts.append(f"Large marks: the {fitted.pool} of each cell; pale dots: single trials")
     if len(fitted.draws):
-        parts.append("shaded: 95 % bootstrap interval of the law")
+        parts.append(f"shaded: {level_words(fitted)} of the law, over {fitted.drawn}")
     words = "; ".join(parts)
     return f"{words[0].upper()}{words[1:]}." if words else ""

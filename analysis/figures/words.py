@@ -12,6 +12,11 @@ def target_words(fitted: Fit, unit: str = "") -> str:
     return f"{short(fitted.target, 30)}{f' ({short(unit, 30)})' if unit else ''}"
 
 
+def level_words(fitted: Fit) -> str:
+    """Which interval a fit gives: `95 % interval`."""
+    return f"{100 * fitted.level:g} % interval"
+
+
 def input_words(fitted: Fit, name: str) -> str:
     """The name of an input's axis: its column, and what it means where the column is not it."""
     column = dict(fitted.inputs)[name]
