@@ -12,7 +12,9 @@ from sweeps.spec import SpecError, Sweep
 from trainers.config import TrialConfig, trial_config
 from trainers.schema import InputError, flattened, shown, spelled
 
-SUMMARY_METRICS = frozenset({"params", "flops", "examples", "tokens", "wall_s", "diverged"})
+SUMMARY_METRICS = frozenset(
+    {"params", "embedding_params", "flops", "examples", "tokens", "wall_s", "diverged"}
+)
 """Numbers that every trial has, without its task reporting them."""
 
 
@@ -36,6 +38,7 @@ class PlannedTrial:
             "point": self.point,
             "replicate": self.replicate,
             "params": self.params,
+            "embedding_params": config.cost().embedding_params,
             "flops": self.flops,
             "examples": config.examples,
             "tokens": config.examples * config.tokens_of_example(),

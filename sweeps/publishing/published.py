@@ -141,7 +141,7 @@ def summary(update: Update, ending: Ending) -> dict[str, float]:
         if name in record
     }
     return {
-        "params": float(record["params"]),
+        **{name: float(record[name]) for name in ("params", "embedding_params") if name in record},
         **spent,
         "wall_s": update.wall_s,
         "diverged": float(outcome.name == "diverged"),
