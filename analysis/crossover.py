@@ -2,18 +2,18 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy import optimize
 
-from analysis.compiled import Vectors, predict_many
+from analysis.compiled import predict_many
 from analysis.finding import Finding
 from analysis.fit import Fit
 from analysis.law import Values
-from analysis.paired import drawn_together, same_rows
+from analysis.paired import Drawn, drawn_together, same_rows
 from trainers.schema import InputError
 
 Path = Callable[[Float[np.ndarray, " scale"]], Values]
@@ -65,7 +65,7 @@ class _Gap:
     sign: float
 
     def __call__(
-        self, vectors: tuple[Vectors, Vectors], scale: Float[np.ndarray, " scale"]
+        self, vectors: Drawn, scale: Float[np.ndarray, " scale"]
     ) -> Float[np.ndarray, "draw scale"]:
         one, other = (
             predict_many(fit.law, each, path(scale))
@@ -163,7 +163,8 @@ def crossover(
         text="",
         warnings=(),
     )
-    return _told(found)
+    text = _text(found) if best.any() else "both laws are the same"
+    return replace(found, text=text, warnings=tuple(_warnings(found)))
 
 
 def as_document(found: Crossover) -> dict[str, Any]:
@@ -210,7 +211,7 @@ def _changes(gaps: Float[np.ndarray, "draw scale"]) -> Bool[np.ndarray, "draw st
 
 def _exact(
     gap: _Gap,
-    vectors: tuple[Vectors, Vectors],
+    vectors: Drawn,
     ends: Float[np.ndarray, " 2"],
     values: Float[np.ndarray, " 2"],
 ) -> float:
@@ -258,23 +259,14 @@ def _interval(last: Float[np.ndarray, " draw"]) -> tuple[float | None, float | N
     )
 
 
-def _told(found: Crossover) -> Crossover:
-    """The crossover with its words."""
-    values = {name: getattr(found, name) for name in found.__dataclass_fields__}
-    return Crossover(**{**values, "text": _text(found), "warnings": tuple(_warnings(found))})
-
-
 def _text(found: Crossover) -> str:
     end = f"{found.within[1]:.3g}"
     chance = ""
     if found.probability_beyond is not None:
         chance = f" in {found.probability_beyond:.0%} of the resamples"
     if found.scale is None:
-        said = (
-            f"{found.better_below} is better from {found.within[0]:.3g} to {end}; at {end} it is"
-            f"{chance}"
-        )
-        return said if chance else said.partition(";")[0]
+        at_end = f" (at {end}{chance})" if chance else ""
+        return f"{found.better_below} is better from {found.within[0]:.3g} to {end}{at_end}"
     interval = ""
     if found.draws:
         low = f"below {found.within[0]:.3g}" if found.low is None else f"{found.low:.3g}"

@@ -93,14 +93,26 @@ def moving_set(
 ) -> Rows:
     """The few rows without which a coefficient changes most, found one after another.
 
-    `shift` is the change without each single row; the sign of the largest gives the direction. After
-    each row the law is fitted anew, since rows can hide each other. Source: Huang et al. 2024,
+    `shift` is the change without each single row. Upwards and downwards are both tried; after each
+    row the law is fitted anew, since rows can hide each other. Source: Huang et al. 2024,
     arXiv:2408.09008 (the recursive greedy algorithm).
     """
-    sign = np.sign(shift[np.argmax(np.abs(shift))])
-    gain = np.where(np.isfinite(shift), sign * shift, -np.inf)
+    found = [_pushed(of, vector, column, sign * shift, sign, count) for sign in (1.0, -1.0)]
+    return max(found, key=lambda one: one[1])[0]
+
+
+def _pushed(
+    of: Setup,
+    vector: Vectors,
+    column: int,
+    gain: Float[np.ndarray, " run"],
+    sign: float,
+    count: int,
+) -> tuple[Rows, float]:
+    """The rows without which a coefficient moves most in one direction, and how far."""
+    gain = np.where(np.isfinite(gain), gain, -np.inf)
     out = np.zeros(len(of.points), dtype=bool)
-    best = vector
+    best, far = vector, 0.0
     for _ in range(count):
         loud = np.argsort(-np.abs(misfit(of, best)[0]) / noise_of(of), kind="stable")[:LOUDEST]
         tried = np.union1d(np.argsort(-gain, kind="stable")[:TRIED], loud)
@@ -112,8 +124,9 @@ def moving_set(
         for place in np.argsort(-moved, kind="stable"):
             if determined(of.law, of.points, weight[place] > 0):
                 out[tried[place]], best = True, found.vectors[[place]]
+                far = float(moved[place])
                 break
         else:
-            return out
+            break
         gain[tried] = moved
-    return out
+    return out, far

@@ -141,7 +141,7 @@ def influence(
     grouped = whole.cases(
         groups,
         whys,
-        np.array([one.vector[0] for one in parts]).reshape(len(parts), -1),
+        np.array([one.vector[0] for one in parts]).reshape(len(parts), len(law.place)),
         [one.agreed for one in parts],
     )
     errors = tuple(zip(law.place, map(float, whole.errors), strict=True))
@@ -219,7 +219,9 @@ def _names(fitted: Fit) -> tuple[str, ...]:
     )
 
 
-def _groups(fitted: Fit, alone: Sets, vectors: Vectors) -> tuple[list[str], Sets]:
+def _groups(
+    fitted: Fit, alone: Sets, vectors: Vectors
+) -> tuple[list[str], Bool[np.ndarray, "group run"]]:
     """Groups of rows with what they are; a group that is two things is listed once."""
     of, count = fitted.setup, len(fitted.points)
     out = outliers(of, fitted.vector)

@@ -3,11 +3,13 @@
 import numpy as np
 from jaxtyping import Bool, Float
 
-from analysis.compiled import Vectors
 from analysis.engine import refit
 from analysis.fit import Fit
 from analysis.points import Points
 from analysis.uncertainty import MANY_NUMBERS, resamples, usable
+
+Drawn = tuple[Float[np.ndarray, "draw one"], Float[np.ndarray, "draw other"]]
+"""Coefficients of the first and of the second fit."""
 
 HALF = 0.5  # share of resamples that must determine both laws
 
@@ -28,7 +30,7 @@ def same_rows(first: Fit, second: Fit) -> bool:
     return all(map(_equal, one.replicates, other.replicates))
 
 
-def drawn_together(first: Fit, second: Fit, count: int, seed: int) -> tuple[Vectors, Vectors]:
+def drawn_together(first: Fit, second: Fit, count: int, seed: int) -> Drawn:
     """Coefficients of both fits, draw by draw; none where too few resamples determine both laws.
 
     Fits of the same rows are refitted to the same resamples, others to resamples of their own. Of

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import stats
 
 from analysis.compiled import Vectors
 from analysis.cuts import Cut, between, levels_of
@@ -159,7 +158,7 @@ def _warnings(held: Sequence[HeldOut], too_high: int, coverage: float | None) ->
             )
         ]
     most = max(too_high, len(held) - too_high)
-    if float(stats.binomtest(most, len(held)).pvalue) < BY_CHANCE:
+    if as_uneven(most, len(held)) < BY_CHANCE:
         way = "high" if too_high == most else "low"
         typical = abs(float(np.median([one.residual for one in held])))
         found.append(
@@ -173,8 +172,7 @@ def _warnings(held: Sequence[HeldOut], too_high: int, coverage: float | None) ->
     judged_points = sum(one.units is not None for one in held)
     if coverage is not None:
         inside = round(coverage * judged_points)
-        chance = float(stats.binomtest(inside, judged_points, 0.95, alternative="less").pvalue)
-        if chance < BY_CHANCE:
+        if at_most(inside, judged_points, 0.95) < BY_CHANCE:
             found.append(
                 Finding(
                     "overconfident",

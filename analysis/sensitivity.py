@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from analysis.deletion import determined, outliers
-from analysis.engine import setup
+from analysis.engine import misfit, setup
 from analysis.finding import Finding
 from analysis.fit import Fit
 from analysis.influence import exponents
@@ -19,6 +19,7 @@ from analysis.subsets import Part, searched
 
 DELTAS = (1e-3, 1e-2, 1e-1)
 LARGEST_LOSSES = 0.02  # share of the rows
+EXACT = 1e-9  # residuals that are rounding
 SAFE = 3  # digits that are quoted without a second thought
 
 
@@ -70,7 +71,7 @@ def sensitivity(fitted: Fit) -> Sensitivity:
         fitted.rows,
         tuple((one.name, one.value) for one in fitted.coefficients),
         fitted.status != "not converged",
-        fitted.agreed,
+        bool(fitted.agreed),
     )
     variants = [first]
     for what, part in (*_objectives(fitted), *_rows(fitted)):
@@ -137,12 +138,14 @@ def _objectives(fitted: Fit) -> Iterator[tuple[str, Part]]:
     if used.kind == "binomial" or (on.censored is not None and on.censored.any()):
         return  # no other objective can use counts or censored rows
     plain = replace(used, delta=Objective().delta)
-    others = {
+    others: dict[str, Objective] = {
         **{f"Huber, delta {one:g}": replace(used, kind="huber", delta=one) for one in DELTAS},
         "least squares": replace(plain, kind="squares"),
-        "Laplace": replace(plain, kind="laplace"),
-        "Student t": replace(plain, kind="student"),
     }
+    # A law that misses nothing has no spread that could be fitted.
+    if np.abs(misfit(fitted.setup, fitted.vector)).max() > EXACT:
+        others["Laplace"] = replace(plain, kind="laplace")
+        others["Student t"] = replace(plain, kind="student")
     for what, objective in others.items():
         same = objective.kind == used.kind
         if not same or (used.kind == "huber" and objective.delta != used.delta):

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
-from scipy import special, stats
+from scipy import special
 
 from analysis.compiled import Vectors, gradient_many, predict_many
-from analysis.engine import Setup, misfit, optimum, refit
+from analysis.engine import Setup, optimum, refit
 from analysis.law import Law
 from analysis.objective import Objective, Residual
 from analysis.points import Points
@@ -87,7 +87,7 @@ class Predictive:
 
     def log_density(self, residual: Float[np.ndarray, " run"]) -> Float[np.ndarray, " run"]:
         """The natural logarithm of the density of what was measured."""
-        return stats.t.logpdf(residual, self.degrees, scale=np.maximum(self.scale, SHARPEST))
+        return t_log_density(residual, self.degrees, np.maximum(self.scale, SHARPEST))
 
 
 def predictive(of: Part, outer: Points) -> Predictive | None:
@@ -113,12 +113,6 @@ def predictive(of: Part, outer: Points) -> Predictive | None:
     values = np.maximum(values, DEAD * values.max(initial=1.0))
     leverage = (((beyond[:, free] / size[free]) @ directions.T / values) ** 2).sum(axis=1)
     return Predictive(spread * np.sqrt(_relative(outer, inner, unit) ** 2 + leverage), spare)
-
-
-def spread_of(of: Setup, vector: Vectors) -> float:
-    """The standard deviation of the residuals, n less the coefficients in number."""
-    spare = max(len(of.points) - len(of.law.coefficients), 1)
-    return float(np.sqrt((misfit(of, vector)[0] ** 2).sum() / spare))
 
 
 def _slope(

@@ -1,23 +1,34 @@
-"""Backtests and comparisons."""
+"""Backtests: what a law predicts of scales that it did not see."""
+
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from analysis.compare import as_documents, compare
+from analysis.holdout import as_document as backtest_document
 from analysis.holdout import backtests, hold_out
 from analysis.law import find_law
 from analysis.objective import Objective
+from analysis.points import Columns
+from analysis.rolling import as_document as rolling_document
+from analysis.rolling import rolling
 from analysis.runs import Runs
 from trainers.schema import InputError
 
 POWER, FLOOR = find_law("power"), find_law("power_floor")
 X = {"x": "x"}
 SIZES = 2.0 ** np.arange(1, 11)
+SQUARES = Objective(kind="squares")
 
 
 def _runs(loss: np.ndarray, x: np.ndarray = SIZES) -> Runs:
     return Runs(pd.DataFrame({"x": x, "loss": loss}))
+
+
+def _noise(count: int, scale: float, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, scale, count)
 
 
 def test_a_true_law_predicts_what_it_did_not_see():
@@ -52,31 +63,115 @@ def test_a_rest_that_is_too_small_is_refused_in_words():
     assert "expected at least 3 rows" in tests[2].refused
 
 
-def test_laws_are_ranked_by_what_they_predict():
-    ranked = compare([POWER, FLOOR], _runs(1 + 3 * SIZES**-0.7), X, "loss")
-    assert [one.law.name for one in ranked] == ["power_floor", "power"]
-    documents = as_documents(ranked)
-    assert documents[0]["held_out_error"] < documents[1]["held_out_error"]
+def test_a_left_out_point_is_predicted_as_by_least_squares_of_the_others():
+    loss = 3 * SIZES**-0.5 * np.exp(_noise(10, 0.05))
+    test = hold_out(POWER, _runs(loss), X, "loss", largest=2, objective=SQUARES)
+    slope, level = np.polyfit(np.log(SIZES[:8]), np.log(loss[:8]), 1)
+    expected = np.exp(level + slope * np.log(SIZES[8:]))
+    np.testing.assert_allclose([one.predicted for one in test.points], expected, rtol=1e-8)
+    residuals = np.log(expected / loss[8:])
+    np.testing.assert_allclose([one.residual for one in test.points], residuals, atol=1e-8)
+    assert test.bias == pytest.approx(residuals.mean(), abs=1e-8)
 
 
-def test_aicc_prefers_the_law_with_fewer_coefficients_when_both_fit():
-    noise = np.exp(np.random.default_rng(0).normal(0, 0.02, len(SIZES)))
-    by_name = {
-        one.law.name: one
-        for one in compare([POWER, FLOOR], _runs(2 / SIZES * noise), X, "loss", objective=Objective(delta=1.0))
-    }
-    power, floor = by_name["power"].aicc, by_name["power_floor"].aicc
-    assert power is not None
-    assert floor is not None
-    assert power < floor
+def test_the_prediction_interval_is_that_of_a_straight_line():
+    # Draper and Smith 1998, section 3.1: t s sqrt(1 + 1 / n + (x - mean)^2 / Sxx).
+    logs, noise = np.log(SIZES), _noise(10, 0.05)
+    test = hold_out(
+        POWER, _runs(3 * SIZES**-0.5 * np.exp(noise)), X, "loss", largest=2, objective=SQUARES
+    )
+    line = stats.linregress(logs[:8], -0.5 * logs[:8] + noise[:8])
+    left = -0.5 * logs[:8] + noise[:8] - line.intercept - line.slope * logs[:8]
+    spread = np.sqrt((left**2).sum() / 6)
+    apart = (logs[8:] - logs[:8].mean()) ** 2 / ((logs[:8] - logs[:8].mean()) ** 2).sum()
+    expected = stats.t.ppf(0.975, 6) * spread * np.sqrt(1 + 1 / 8 + apart)
+    np.testing.assert_allclose([one.width for one in test.points], expected, rtol=1e-7)
 
 
-def test_laws_of_different_inputs_are_tested_on_the_same_rows():
-    generator = np.random.default_rng(2)
-    params, tokens = 10 ** generator.uniform(6, 9, 40), 10 ** generator.uniform(8, 11, 40)
-    losses = 1.7 + 400 * params**-0.34 + 1500 * tokens**-0.36
-    table = pd.DataFrame({"x": params, "params": params, "tokens": tokens, "loss": losses})
-    names = {"x": "x", "params": "params", "tokens": "tokens"}
-    found = compare([POWER, find_law("chinchilla")], Runs(table), names, "loss")
-    first, second = ({point.measured for point in one.backtests[0].points} for one in found)
-    assert first == second
+def test_prediction_intervals_cover_what_they_promise():
+    covered = []
+    for seed in range(100):
+        runs = _runs(3 * SIZES**-0.5 * np.exp(_noise(10, 0.1, seed)))
+        covered.append(hold_out(POWER, runs, X, "loss", largest=1, objective=SQUARES).coverage)
+    # 95 % of 100, within three standard errors
+    assert 0.88 < np.mean(covered) <= 1.0
+
+
+def test_a_run_with_a_row_that_is_left_out_is_not_fitted_at_all():
+    steps = np.tile([1.0, 10.0, 100.0], 6)
+    run = np.repeat(np.arange(6), 3)
+    loss = 5 * (steps * 2.0**run) ** -0.3
+    loss[run == 5] *= 3.0  # a broken run would spoil the fit, were its first rows used
+    table = pd.DataFrame({"x": steps * 2.0**run, "run": run, "loss": loss})
+    together = hold_out(POWER, Runs(table), X, "loss", largest=1, columns=Columns(cluster="run"))
+    assert together.fitted == 15
+    assert together.points[0].predicted == pytest.approx(5 * (100 * 2.0**5) ** -0.3, rel=1e-6)
+    assert hold_out(POWER, Runs(table), X, "loss", largest=1).fitted == 17
+    assert not together.warnings
+
+
+def test_runs_that_all_reach_the_largest_scale_are_split_with_a_warning():
+    table = pd.DataFrame({"x": np.tile(SIZES, 3), "run": np.repeat([0, 1, 2], 10)})
+    table["loss"] = 2 / table.x
+    test = hold_out(POWER, Runs(table), X, "loss", largest=1, columns=Columns(cluster="run"))
+    assert [one.code for one in test.warnings] == ["runs_span_scales"]
+    assert test.fitted == 27
+
+
+def test_negative_targets_are_left_out_without_a_relative_error():
+    y = 1 - 0.5 * np.log(SIZES) + _noise(10, 0.01)
+    test = hold_out(find_law("logarithmic"), _runs(y), X, "loss", largest=2)
+    slope, level = np.polyfit(np.log(SIZES[:8]), y[:8], 1)
+    left = level + slope * np.log(SIZES[8:]) - y[8:]
+    np.testing.assert_allclose([one.residual for one in test.points], left, atol=1e-9)
+    assert test.error is None
+    assert "positive" in test.refused
+
+
+def test_scales_that_differ_by_rounding_are_one():
+    x = np.repeat(SIZES, 2) * np.tile([1.0, 1.0002], 10)
+    assert hold_out(POWER, _runs(1 / x, x), X, "loss", largest=1).fitted == 18
+
+
+def test_every_step_of_a_rolling_backtest_sees_only_smaller_scales():
+    loss = 3 * SIZES**-0.5 * np.exp(_noise(10, 0.05))
+    found = rolling(POWER, _runs(loss), X, "loss", objective=SQUARES)
+    assert sorted(one.row for one in found.points) == list(range(found.steps[0].fitted, len(SIZES)))
+    for step in found.steps:
+        inner = slice(0, step.fitted)
+        slope, level = np.polyfit(np.log(SIZES[inner]), np.log(loss[inner]), 1)
+        for one in step.points:
+            assert one.row >= step.fitted
+            expected = np.exp(level + slope * np.log(SIZES[one.row]))
+            assert one.predicted == pytest.approx(expected, rel=1e-7)
+    assert found.reach == max(step.reach for step in found.steps)
+
+
+def test_many_scales_are_rolled_in_groups():
+    x = 10 ** np.random.default_rng(1).uniform(2, 6, 100)
+    found = rolling(POWER, _runs(2 * x**-0.3 * np.exp(_noise(100, 0.02)), x), X, "loss")
+    assert len(found.steps) == 7
+    assert {len(step.points) for step in found.steps} <= {12, 13}
+
+
+def test_a_law_that_bends_the_wrong_way_is_called_biased():
+    found = rolling(POWER, _runs(1 + 3 * SIZES**-0.7), X, "loss")
+    assert found.too_high == 0
+    assert [one.code for one in found.warnings if one.code == "biased"]
+    true = rolling(FLOOR, _runs((1 + 3 * SIZES**-0.7) * np.exp(_noise(10, 0.01))), X, "loss")
+    assert not [one.code for one in true.warnings if one.code == "biased"]
+
+
+def test_too_few_scales_for_any_backtest_are_said():
+    found = rolling(POWER, _runs(1 / SIZES[:2], SIZES[:2]), X, "loss")
+    assert [one.code for one in found.warnings] == ["no_backtest"]
+    assert found.error is None
+
+
+def test_backtests_are_plain_data():
+    runs = _runs(3 * SIZES**-0.5 * np.exp(_noise(10, 0.05)))
+    documents = [
+        rolling_document(rolling(POWER, runs, X, "loss")),
+        *map(backtest_document, backtests(FLOOR, runs, X, "loss")),
+    ]
+    assert json.loads(json.dumps(documents, allow_nan=False)) == documents
