@@ -1,7 +1,8 @@
 """The exact profile of two powers at constant compute: its vertex, and a parabola's error."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -137,29 +138,31 @@ def _solve(
 
 def _search(levels: Sequence[Profile], high: float) -> Float[np.ndarray, " 2"]:
     """The two exponents: a grid with the amplitudes projected out, then least squares from its best."""
-    axis = np.geomspace(LOW, high, 24)
-    grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1)
-    flat = grid.reshape(-1, 2)
-    left = sum((_solve(one, flat)[1] ** 2).sum(axis=1) for one in levels)
-    total = np.asarray(left).reshape(24, 24)
+    residuals = _residuals(levels)
+    axis = np.log(np.geomspace(LOW, high, 24))
+    flat = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    total = (residuals(flat) ** 2).sum(axis=1).reshape(24, 24)
     padded = np.pad(total, 1, constant_values=np.inf)
     around = np.min(
         [padded[1 + i : 25 + i, 1 + j : 25 + j] for i in (-1, 0, 1) for j in (-1, 0, 1)], axis=0
     )
     seeds = np.flatnonzero((total <= around).ravel())
     seeds = seeds[np.argsort(total.ravel()[seeds], kind="stable")][:3]
-
-    def residual(logs: Float[np.ndarray, " 2"]) -> Float[np.ndarray, " run"]:
-        return np.concatenate([_solve(one, np.exp(logs)[None])[1][0] for one in levels])
-
-    bounds = (np.log(LOW), np.log(high))
     # A scale of one residual keeps the relative stopping rules of the library meaningful.
     size = max(float(np.sqrt(total.min())), 1e-300)
+    steps = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]) * 1e-5
+
+    def slopes(logs: Float[np.ndarray, " 2"]) -> Float[np.ndarray, "run 2"]:
+        up, down, more, less = residuals(logs + steps) / size
+        return np.stack([up - down, more - less], axis=1) / 2e-5
+
+    jacobian: Any = slopes  # the library's types know only the names of its own differences
     found = [
         optimize.least_squares(
-            lambda logs: residual(logs) / size,
-            np.clip(np.log(flat[seed]), bounds[0] + 1e-6, bounds[1] - 1e-6),
-            bounds=bounds,
+            lambda logs: residuals(logs[None])[0] / size,
+            np.clip(flat[seed], axis[0] + 1e-6, axis[-1] - 1e-6),
+            jac=jacobian,
+            bounds=(axis[0], axis[-1]),
             xtol=1e-12,
             ftol=1e-14,
             gtol=1e-14,
@@ -168,6 +171,32 @@ def _search(levels: Sequence[Profile], high: float) -> Float[np.ndarray, " 2"]:
         for seed in seeds
     ]
     return np.exp(min(found, key=lambda one: float(one.cost)).x)
+
+
+def _residuals(
+    levels: Sequence[Profile],
+) -> Callable[[Float[np.ndarray, "problem 2"]], Float[np.ndarray, "problem run"]]:
+    """The weighted residuals of all levels for many logs of the exponents, amplitudes projected out.
+
+    Levels are padded to one length with runs of no weight, so that all are solved at once.
+    """
+    longest = max(len(one.x) for one in levels)
+    x, loss, root = np.zeros((3, len(levels), longest))
+    for place, one in enumerate(levels):
+        own = slice(0, len(one.x))
+        x[place, own], loss[place, own] = one.x, one.loss
+        root[place, own] = np.sqrt(one.weight)
+    right = root * loss
+
+    def residuals(logs: Float[np.ndarray, "problem 2"]) -> Float[np.ndarray, "problem run"]:
+        exponents = np.exp(logs)
+        shape = (len(exponents), *x.shape, 3)
+        design = _basis(x.ravel(), exponents).reshape(shape) * root[..., None]
+        q, _ = np.linalg.qr(design)
+        left = right - (q @ (np.swapaxes(q, -1, -2) @ right[..., None]))[..., 0]
+        return left.reshape(len(exponents), -1)
+
+    return residuals
 
 
 def _vertices(
