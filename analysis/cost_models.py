@@ -13,8 +13,8 @@ from analysis.law import Coefficient, Input, Law, Values
 from analysis.slopes import slopes_each, value_each
 from trainers.schema import InputError, shown
 
-FARTHEST = 60  # Newton steps, each of at most a factor e^4
-LARGEST_STEP = 4.0  # natural-log units
+STEPS = 60  # of Newton
+FARTHEST = 0.98  # share of the tokens by which a step may lower them
 LEAST_TOKENS = 1e-6
 
 Numbers = Float[np.ndarray, " place"]
@@ -189,12 +189,13 @@ def log_tokens_for(of: CostModel, budget: Numbers, log_params: Numbers) -> Numbe
     # Most costs are nearly proportional to the tokens, so the first step may be as long as it likes.
     logs = wanted - log_params
     logs = np.maximum(logs - log_prices(of, log_params, logs)[0] + wanted, floor)
-    for _ in range(FARTHEST):
+    for _ in range(STEPS):
         cost, _, slope = log_prices(of, log_params, logs)
         _rising(of, np.where(possible, slope, 1.0), positive=True)
-        gap = np.where(possible, cost - wanted, 0.0)
-        step = np.clip(gap / np.where(slope > 0, slope, 1.0), -LARGEST_STEP, LARGEST_STEP)
-        logs = np.maximum(logs - step, floor)
+        # A step of Newton in the tokens themselves: for a cost that is a line in them, the last one.
+        short = np.where(possible, np.expm1(wanted - cost) / np.where(slope > 0, slope, 1.0), 0.0)
+        step = np.log1p(np.clip(short, -FARTHEST, 1 / (1 - FARTHEST)))
+        logs = np.maximum(logs + step, floor)
         if (np.abs(step) <= 1e-14 * np.maximum(np.abs(logs), 1.0)).all():
             break
     return np.where(possible, logs, np.nan)

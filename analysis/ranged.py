@@ -51,8 +51,8 @@ def document(one: Ranged) -> dict[str, float | None]:
 
 def brief(value: float) -> str:
     """A number in two or three digits, as one says it."""
-    if value == 0 or 0.01 <= abs(value) < 1e4:
-        return f"{value:.3g}"
+    if value == 0 or 1e-3 <= abs(value) < 1e6:
+        return f"{float(f'{value:.3g}'):,.10g}"
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}"
 

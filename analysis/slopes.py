@@ -46,5 +46,5 @@ def _turned(law: Law) -> Law:
         formula=f"{law.formula} + 0 * {_NOTHING}",
         source=law.source,
         inputs=(Input(_NOTHING, ""),),
-        coefficients=(*law.coefficients, *(Coefficient(one.name, "") for one in law.inputs)),
+        coefficients=tuple(Coefficient(one.name, "") for one in (*law.coefficients, *law.inputs)),
     )
