@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import integrate, special, stats
+from scipy import special
 
 from analysis.design_columns import SEED, Design, listed, numbered, plain, short, split
+from analysis.distributions import chi2_above, f_above, normal_above, t_above
 from analysis.identify import Finding
 
 BY_CHANCE = 1e-3  # probability below which replicates are not said to differ by chance
@@ -92,9 +93,8 @@ def noise_trend(found: Sequence[CellNoise]) -> tuple[float, float]:
     misfit = float((weight * (logs - slope * over) ** 2).sum()) / (len(found) - 2)
     sigmas = abs(slope) * math.sqrt(width / max(misfit, 1.0))
     spare = len(found) - 2
-    usual = stats.chi2.sf(misfit * spare, spare) > UNUSUAL
-    one_sided = stats.norm.sf(sigmas) if usual else stats.t.sf(sigmas, spare)
-    return slope / 2, 2 * float(one_sided)
+    usual = chi2_above(misfit * spare, spare) > UNUSUAL
+    return slope / 2, 2 * (normal_above(sigmas) if usual else t_above(sigmas, spare))
 
 
 def replicates_unequal(design: Design) -> Iterator[Finding]:
@@ -148,7 +148,7 @@ def seeds_tie_cells(design: Design) -> Iterator[Finding]:
     spare = (rows - 1) * (columns - 1)
     left = float((rest**2).sum()) / spare
     between = rows * float((effect**2).sum()) / (columns - 1)
-    if left == 0 or float(stats.f.sf(between / left, columns - 1, spare)) >= BY_CHANCE:
+    if left == 0 or f_above(between / left, columns - 1, spare) >= BY_CHANCE:
         return
     share = max(0.0, (between - left) / rows) / (left + max(0.0, (between - left) / rows))
     best, worst = int(np.argmin(effect)), int(np.argmax(effect))
@@ -169,11 +169,10 @@ def below_mean(count: int) -> float:
     if count < 2:
         return 0.0
 
-    def density(x: float) -> float:
-        each = math.exp(-x * x / 2) / math.sqrt(2 * math.pi)
-        return x * count * each * float(special.ndtr(x)) ** (count - 1)
-
-    return float(integrate.quad(density, -10, 10)[0])
+    x, weight = np.polynomial.legendre.leggauss(200)  # on -10 to 10 exact to rounding
+    x, weight = 10 * x, 10 * weight
+    each = np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+    return float((weight * x * count * each * special.ndtr(x) ** (count - 1)).sum())
 
 
 def _scattered(

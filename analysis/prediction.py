@@ -7,11 +7,9 @@ the runs that were fitted do. Source: Davison and Hinkley 1997, Bootstrap Method
 
 import itertools
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
 from analysis.bootstrap import row_unit
 from analysis.compiled import predict_many
@@ -20,6 +18,7 @@ from analysis.intervals import Reading, ends
 from analysis.law import Values
 from analysis.linearised import linearised
 from analysis.points import level_of
+from analysis.ranks import by_chance, middle_slope
 from trainers.schema import InputError
 
 PAIRS = 4_000  # at least so many pairs of coefficients and errors are drawn
@@ -167,12 +166,10 @@ def _uneven(
     if len(errors) < FEWEST or not positive or not np.abs(errors).any():
         return Errors(errors, (), words)
     sizes, logs = np.abs(errors), np.log(predicted)
-    order: Any = stats.spearmanr(sizes, logs)
-    if not order.pvalue <= UNEVEN:
+    if by_chance(sizes, logs) > UNEVEN:
         return Errors(errors, (), words)
     floor = 0.05 * float(np.median(sizes[sizes > 0]))
-    line: Any = stats.theilslopes(np.log(np.maximum(sizes, floor)), logs)
-    slope = float(line.slope)
+    slope = middle_slope(np.log(np.maximum(sizes, floor)), logs)
     middle = float(logs.mean())
     return Errors(
         errors / np.exp(slope * (logs - middle)),

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 
 from analysis.compiled import Vectors
 from analysis.cuts import Cut, between, levels_of
+from analysis.distributions import as_uneven, at_most
 from analysis.finding import Finding
 from analysis.holdout import (
     Backtest,

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from scipy import special
 
 from analysis.compiled import Vectors, gradient_many, predict_many
+from analysis.distributions import t_log_density
 from analysis.engine import Setup, optimum, refit
 from analysis.law import Law
 from analysis.objective import Objective, Residual
