@@ -20,6 +20,7 @@ BUDGET = 1_000_000  # rows of all the refits together; beyond it only the loudes
 Sets = Bool[np.ndarray, "set run"]
 
 SET, SHARE = 5, 0.1  # rows of a most influential set, at most this share of them
+MANY = 2_000  # rows beyond which no five of them are looked for
 LOUD, FRAGILE = 1.0, 2.0  # standard errors by which an exponent must move to be worth a warning
 
 
@@ -112,7 +113,8 @@ def influence(
 
     The groups are the rows that lie far from the law even when they are not fitted, those of them
     that are the largest or smallest of their kind, and for every exponent the five rows without
-    which it changes most. `names` are what rows are called (by their inputs, unless given); `at` is
+    which it changes most. Of more than a thousand rows only those with the largest residuals are left
+    out by themselves. `names` are what rows are called (by their inputs, unless given); `at` is
     one place at which the change of the prediction is measured, the largest scale unless given.
 
     Raises:
@@ -230,7 +232,7 @@ def _groups(
         named.append(("far from the law that fits the others", out))
     size = min(SET, int(SHARE * count))
     lone = alone.sum(axis=1) == 1
-    if size > 1 and lone.any():
+    if size > 1 and lone.any() and count <= MANY:
         for one in exponents(fitted):
             shift = np.full(count, np.nan)
             column = fitted.law.place[one]
