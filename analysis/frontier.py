@@ -1,4 +1,4 @@
-"""The frontier of learning curves: at every compute the size with the lowest loss, and its power law."""
+"""The frontier of learning curves: at every compute the best size, and its power law."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -188,7 +188,7 @@ def _curves(
             f"{curve}: expected curves of at least 3 sizes with 2 rows each, got "
             f"{len({one.params for one in result})}"
         )
-    return tuple(result)
+    return tuple(sorted(result, key=lambda one: (one.params, one.name)))
 
 
 def _smoothed(
