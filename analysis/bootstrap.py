@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy import special
 
 from analysis.compiled import Vectors, predict_many
 from analysis.covariance import covariance, normal_draws
@@ -29,6 +30,7 @@ from analysis.uncertainty import (
     wild_errors,
 )
 
+OVERDISPERSED = 0.05  # probability by chance below which counts scatter more than counts do
 LEAST_USABLE = 0.5  # share of resamples that must still determine the law
 
 
@@ -52,8 +54,9 @@ def bootstrap(
 ) -> Bootstrap:
     """Draw `count` times and refit, each from every basin of the fit.
 
-    Where "auto" would draw rows and too few of them determine the law, residuals are drawn instead.
-    Without any resample, or where none could tell anything, there are no draws.
+    Where "auto" would draw rows and too few of them determine the law, residuals are drawn instead; and
+    counts, where these scatter about their fitted rates no more than counts do by chance. Without any
+    resample, or where none could tell anything, there are no draws.
 
     Raises:
         InputError: what was asked for cannot be drawn from these points.
@@ -64,7 +67,7 @@ def bootstrap(
         return _nothing(size, "nothing")
     if kind == "covariance":
         return _by_covariance(of, found, count, seed)
-    if kind == "counts" and on.counts is not None:
+    if kind == "counts" or (resample == "auto" and kind == "rows" and _by_chance(of, found)):
         return _by_counts(of, found, count, seed)
     if kind in ("residual", "wild"):
         return _by_residuals(of, found, kind == "wild", count, seed)
@@ -81,14 +84,10 @@ def bootstrap(
     if drawn.measured is not None:
         unit = np.log(drawn.measured) if of.objective.residual == "log" else drawn.measured
         scatter = unit.std(axis=0, ddof=1)
+    # Medians of few replicates, drawn again, vary too much already.
     replicates = sum(map(len, on.replicates))
-    return Bootstrap(
-        again.vectors,
-        drawn.drawn,
-        float(again.converged.mean()),
-        scatter,
-        of_replicates(replicates, len(on)),
-    )
+    reading = of_replicates(replicates, len(on)) if pool == "mean" else PLAIN
+    return Bootstrap(again.vectors, drawn.drawn, float(again.converged.mean()), scatter, reading)
 
 
 def sharp(of: Setup, found: Optimum) -> bool:
@@ -110,10 +109,8 @@ def _by_weight(
     if good.mean() < LEAST_USABLE or len(on) == size:
         return _nothing(size, drawn.drawn)
     again = _refitted(of, found.vectors, weight=weight[good])
-    if whole and on.cluster is not None:
-        reading = of_clusters(int(on.cluster.max()) + 1)
-    else:
-        reading = of_rows(len(on), size, sharp(of, found))
+    # Few whole clusters are other designs each time: their draws vary enough as they are.
+    reading = PLAIN if whole else of_rows(len(on), size, sharp(of, found))
     return Bootstrap(again.vectors, drawn.drawn, float(again.converged.mean()), None, reading)
 
 
@@ -147,6 +144,20 @@ def row_unit(of: Setup, scale: float | None) -> Float[np.ndarray, " run"]:
     relative = of.surface.relative
     unit = np.ones(len(of.points)) if relative is None else relative
     return unit if scale is None else unit * scale
+
+
+def _by_chance(of: Setup, found: Optimum) -> bool:
+    """Whether counts scatter about their fitted rates as counts do: Pearson's chi-square."""
+    on = of.points
+    spare = len(on) - len(of.law.coefficients)
+    if on.counts is None:
+        return False
+    if spare < 1:
+        return True
+    rate = predict_many(of.law, found.vectors[:1], on.values)[0]
+    variance = np.maximum(rate * (1 - rate), np.finfo(np.float64).tiny) / on.counts
+    excess = float(((on.measured - rate) ** 2 / variance).sum())
+    return float(special.chdtrc(spare, excess)) >= OVERDISPERSED
 
 
 def _by_counts(of: Setup, found: Optimum, count: int, seed: int) -> Bootstrap:

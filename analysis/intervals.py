@@ -59,7 +59,7 @@ PLAIN = Reading()
 
 
 def of_rows(rows: int, size: int, sharp: bool) -> Reading:
-    """How draws of rows (or of whole clusters) are read.
+    """How draws of rows are read.
 
     A sharp objective is like a median: its resamples scatter more than itself in small samples, which
     makes up for what widening would give, while their centre is off.
@@ -72,14 +72,14 @@ def of_rows(rows: int, size: int, sharp: bool) -> Reading:
 
 
 def of_clusters(clusters: int) -> Reading:
-    """How draws of whole clusters are read."""
+    """How draws of signs of whole clusters are read."""
     if clusters < 2:
         return PLAIN
     return Reading(False, clusters - 1, float(np.sqrt(clusters / (clusters - 1))))
 
 
 def of_replicates(replicates: int, cells: int) -> Reading:
-    """How draws of replicates within cells are read: n drawn from n vary too little by (n - 1) / n."""
+    """How means of replicates drawn within cells are read: of n, they vary too little by (n - 1) / n."""
     spare = replicates - cells
     return Reading(False, spare, float(np.sqrt(replicates / spare)))
 

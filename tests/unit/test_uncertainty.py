@@ -197,6 +197,9 @@ def test_drawn_counts_vary_a_rate_as_the_binomial_distribution_does():
     assert made.drawn == "counts, from their fitted rates"
     assert made.converged == 1.0
     assert made.draws[:, 0].std(ddof=1) == pytest.approx(information**-0.5, rel=0.06)
+    assert bootstrap(of, found, "none", "auto", 10, 1).drawn == made.drawn
+    scattered = _setup(x, np.array([0.9, 0.2, 0.9, 0.1, 0.6, 0.1]), law, counts=counts)
+    assert bootstrap(scattered, optimum(scattered), "none", "auto", 10, 1).drawn == "rows"
     sandwich = covariance(of, found.vectors[:1]).standard_errors[0]
     assert sandwich == pytest.approx(information**-0.5, rel=0.5)
 
