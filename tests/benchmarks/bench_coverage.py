@@ -27,7 +27,7 @@ from analysis.profile import threshold
 LAW = find_law("chinchilla")
 TRUE = {"E": 1.82, "A": 480.0, "B": 2100.0, "alpha": 0.347, "beta": 0.367}
 VECTOR = np.array([[TRUE[one.name] for one in LAW.coefficients]])
-SHAPES = {30: (6, 5), 60: (10, 6), 120: (15, 8)}  # sizes, and tokens of each
+SHAPES = {30: (6, 5), 60: (10, 6), 120: (15, 8), 240: (20, 12)}  # sizes, and tokens of each
 LEVEL = 0.9
 KINDS = ("rows", "residual", "wild", "profile")
 
