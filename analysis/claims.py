@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from analysis.fit import Fit
 from analysis.runs import Runs, is_number, matches, rows_of
@@ -13,6 +13,7 @@ from sweeps.spec import Claim, CoefficientClaim, MetricClaim
 Decision = Literal["reproduced", "not reproduced", "not comparable"]
 
 
+@runtime_checkable
 class Fitted(Protocol):
     """A fit of the sweep file: its name, the fields that were held fixed, and how it went."""
 

@@ -65,7 +65,7 @@ class Compiled:
 
         def model(vectors: Vectors, runs: Array, centre: Array) -> Array:
             (value,) = run(_columns(vectors), runs, centre)
-            return np.broadcast_to(value, (len(vectors), runs.shape[1]))
+            return _spread(value, (len(vectors), runs.shape[1]))
 
         return model
 
@@ -79,7 +79,7 @@ class Compiled:
         def bases(vectors: Vectors, runs: Array, centre: Array) -> tuple[Array, list[Array]]:
             shape = (len(vectors), runs.shape[1])
             rest, *each = run(_columns(vectors), runs, centre)
-            return np.broadcast_to(rest, shape), [np.broadcast_to(one, shape) for one in each]
+            return _spread(rest, shape), [_spread(one, shape) for one in each]
 
         return bases
 
@@ -368,6 +368,11 @@ def _plainly(law: Law) -> tuple[Callable[..., list[Any]], Callable[..., list[Any
         )
 
     return function([right]), function([right.diff(one) for one in coefficients])
+
+
+def _spread(value: Any, shape: tuple[int, int]) -> Array:
+    """A number or an array as one of floats in that shape."""
+    return np.broadcast_to(np.asarray(value, dtype=np.float64), shape)
 
 
 def _columns(vectors: Vectors) -> list[Array]:

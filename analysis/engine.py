@@ -81,7 +81,7 @@ def optimum(of: Setup, *, certify: bool = True) -> Optimum:
 
 def refit(
     of: Setup,
-    start: Vectors,
+    start: Float[np.ndarray, "start coefficient"],
     *,
     weight: Float[np.ndarray, "problem run"] | None = None,
     measured: Float[np.ndarray, "problem run"] | None = None,
@@ -165,5 +165,5 @@ def _targets(
     return np.log(measured) if on.objective.residual == "log" else measured
 
 
-def _scale(on: Surface, vectors: Vectors) -> float | None:
+def _scale(on: Surface, vectors: Float[np.ndarray, "problem variable"]) -> float | None:
     return float(np.exp(vectors[0, -1])) if on.objective.fits_scale else None

@@ -18,7 +18,7 @@ Kind = Literal["huber", "squares", "laplace", "student", "normal", "binomial"]
 KINDS: tuple[Kind, ...] = ("huber", "squares", "laplace", "student", "normal", "binomial")
 Residual = Literal["log", "plain"]
 
-Rows = Float[np.ndarray, "problem run"]
+Rows = Float[np.ndarray, "#problem run"]
 
 DELTA = (
     1e-3  # in natural-log units of the loss; Hoffmann et al. 2022, arXiv:2203.15556, section 3.3

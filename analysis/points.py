@@ -121,7 +121,7 @@ def pooled(
     pool: Pool, measured: Float[np.ndarray, "*draws replicate"]
 ) -> Float[np.ndarray, "*draws"]:
     """The mean or median over replicates."""
-    return measured.mean(axis=-1) if pool == "mean" else np.median(measured, axis=-1)
+    return np.asarray(measured.mean(axis=-1) if pool == "mean" else np.median(measured, axis=-1))
 
 
 def level_of(values: Float[np.ndarray, " run"]) -> Int[np.ndarray, " run"]:

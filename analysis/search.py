@@ -13,6 +13,8 @@ from analysis.compiled import Vectors
 from analysis.law import Coefficient
 from analysis.surface import Problems, Surface, start_scale, value
 
+Points = Float[np.ndarray, "point coefficient"]
+
 LONE, PAIR, MANY = 48, 28, 3_000  # points of a search: along one, along each of two, over more
 SECOND = 240  # points of the independent search
 BLOCK = 16_384  # numbers of a batch that fit the processor's cache: 64 problems of 256 rows
@@ -36,7 +38,7 @@ def thinned(on: Surface, problems: Problems) -> tuple[Surface, Problems]:
     )
 
 
-def grid(on: Surface) -> tuple[Vectors, tuple[int, ...]]:
+def grid(on: Surface) -> tuple[Points, tuple[int, ...]]:
     """Points of the nonlinear variables, and the shape of their grid; `()` if it has none."""
     ones = _searched(on)
     if not ones:
@@ -48,15 +50,15 @@ def grid(on: Surface) -> tuple[Vectors, tuple[int, ...]]:
     return _placed(on, np.stack([one.ravel() for one in steps], 1)), (count,) * len(ones)
 
 
-def second(on: Surface) -> Vectors:
+def second(on: Surface) -> Points:
     """Points of an independent search."""
     size = len(_searched(on))
     return _placed(on, _sequence(SECOND if size < 3 else MANY // 2, size, 0.0))
 
 
 def seeds(
-    on: Surface, problems: Problems, points: Vectors, shape: tuple[int, ...], count: int
-) -> Vectors:
+    on: Surface, problems: Problems, points: Points, shape: tuple[int, ...], count: int
+) -> Float[np.ndarray, "start variable"]:
     """The best of some points from which to refine, apart from each other."""
     on, problems = thinned(on, problems)
     scores: Float[np.ndarray, " point"] = np.zeros(len(points))
@@ -152,7 +154,7 @@ def _searched(on: Surface) -> list[tuple[int, Coefficient]]:
     return [(place, one) for place, one in enumerate(on.law.coefficients) if one.starts is not None]
 
 
-def _placed(on: Surface, shares: Float[np.ndarray, "point searched"]) -> Vectors:
+def _placed(on: Surface, shares: Float[np.ndarray, "point searched"]) -> Points:
     """Points of the unit cube as values between the starts of each nonlinear coefficient."""
     vectors = np.zeros((len(shares), len(on.law.coefficients)))
     for column, (place, one) in enumerate(_searched(on)):
@@ -180,7 +182,7 @@ def _sequence(count: int, size: int, start: float) -> Float[np.ndarray, "point s
 
 
 def _apart(
-    on: Surface, points: Vectors, scores: Float[np.ndarray, " point"], count: int
+    on: Surface, points: Points, scores: Float[np.ndarray, " point"], count: int
 ) -> list[int]:
     """The best points of a scattered search, none within a tenth of the range of a better one."""
     columns = [place for place, _ in _searched(on)]

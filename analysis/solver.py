@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from analysis.compiled import Vectors
 from analysis.objective import stages
 from analysis.search import block_of, grid, second, seeds, thinned
-from analysis.surface import Curvature, Problems, Surface, curvature, held, value
+from analysis.surface import Curvature, Problems, Surface, Variables, curvature, held, value
 
 TOLERANCE = 1e-12  # a fit has converged when a step promises less than this share of the objective
 SEEDS, MANY_SEEDS = 16, 40  # starts; the second number is for more than two nonlinear coefficients
@@ -34,7 +33,7 @@ class Solution:
     `agreed` says that a second search, from starts of its own, came to no other optimum.
     """
 
-    vectors: Vectors
+    vectors: Variables
     value: Float[np.ndarray, " problem"]
     converged: Bool[np.ndarray, " problem"]
     agreed: bool = True
@@ -66,7 +65,9 @@ def solve(on: Surface, problems: Problems, *, certify: bool = False) -> Solution
     return Solution(found.vectors[basins], found.value[basins], found.converged[basins], agreed)
 
 
-def resolve(on: Surface, problems: Problems, starts: Vectors) -> Solution:
+def resolve(
+    on: Surface, problems: Problems, starts: Float[np.ndarray, "start variable"]
+) -> Solution:
     """Solve many problems (resamples) from the optima of one; the best that is reached."""
     best: Solution | None = None
     for start in starts[:BASINS]:
@@ -85,7 +86,7 @@ def resolve(on: Surface, problems: Problems, starts: Vectors) -> Solution:
     return best
 
 
-def refine(on: Surface, problems: Problems, starts: Vectors, steps: int = 1_000) -> Solution:
+def refine(on: Surface, problems: Problems, starts: Variables, steps: int = 1_000) -> Solution:
     """Damped Newton from every start; start p minimises problem p (or the only one there is)."""
     vectors, values = starts.copy(), np.empty(len(starts))
     converged = np.zeros(len(starts), dtype=bool)
@@ -103,7 +104,7 @@ def refine(on: Surface, problems: Problems, starts: Vectors, steps: int = 1_000)
     return Solution(vectors, values, converged)
 
 
-def _from(on: Surface, problems: Problems, starts: Vectors) -> Solution:
+def _from(on: Surface, problems: Problems, starts: Float[np.ndarray, "start variable"]) -> Solution:
     """Refine some starts: through the smoother objectives, on few rows where there are many."""
     few, part = thinned(on, problems)
     smooth = stages(on.objective)
@@ -140,7 +141,7 @@ def _negligible(on: Surface, problems: Problems) -> Float[np.ndarray, " problem"
     return total * (1e-12 if on.objective.fits_scale else on.rounding)
 
 
-def _refine_block(on: Surface, problems: Problems, starts: Vectors, steps: int) -> Solution:
+def _refine_block(on: Surface, problems: Problems, starts: Variables, steps: int) -> Solution:
     vectors = np.clip(starts, problems.low, problems.high)
     now = curvature(on, problems, vectors)
     damping = np.full(len(vectors), 1e-2)
@@ -175,10 +176,10 @@ def _refine_block(on: Surface, problems: Problems, starts: Vectors, steps: int) 
 
 def _step(
     problems: Problems,
-    vectors: Vectors,
+    vectors: Variables,
     now: Curvature,
     damping: Float[np.ndarray, " problem"],
-) -> tuple[Vectors, Float[np.ndarray, " problem"], Float[np.ndarray, " problem"]]:
+) -> tuple[Variables, Float[np.ndarray, " problem"], Float[np.ndarray, " problem"]]:
     """The step within the bounds, the decrease it promises, and the damping that made it safe."""
     damping = damping.copy()
     # Marquardt's diagonal beside the majorant: flat directions of it must be damped too.
@@ -207,12 +208,12 @@ def _step(
 
 def _bounded_step(
     problems: Problems,
-    vectors: Vectors,
+    vectors: Variables,
     now: Curvature,
-    majorant: Float[np.ndarray, "problem coefficient coefficient"],
+    majorant: Float[np.ndarray, "problem variable variable"],
     damping: Float[np.ndarray, " problem"],
-    stuck: Bool[np.ndarray, "problem coefficient"],
-) -> tuple[Vectors, Bool[np.ndarray, " problem"]]:
+    stuck: Bool[np.ndarray, "problem variable"],
+) -> tuple[Variables, Bool[np.ndarray, " problem"]]:
     """Minimise the damped quadratic model; a coefficient that would cross a bound stops on it."""
     matrix = now.hessian + damping[:, None, None] * majorant
     room_low, room_high = problems.low - vectors, problems.high - vectors
@@ -231,11 +232,11 @@ def _bounded_step(
 
 
 def _solve_free(
-    matrix: Float[np.ndarray, "problem coefficient coefficient"],
-    right: Vectors,
-    frozen: Bool[np.ndarray, "problem coefficient"],
-    fixed: Vectors,
-) -> tuple[Vectors, Bool[np.ndarray, " problem"]]:
+    matrix: Float[np.ndarray, "problem variable variable"],
+    right: Variables,
+    frozen: Bool[np.ndarray, "problem variable"],
+    fixed: Variables,
+) -> tuple[Variables, Bool[np.ndarray, " problem"]]:
     """Solve for the free coordinates, the frozen ones given; says where it was well posed.
 
     A Cholesky factorisation over all problems at once: numpy's own raises when a single matrix of

@@ -33,7 +33,7 @@ def summary(values: Sequence[float]) -> Summary | None:
     return Summary(len(numbers), mean, mean - float(half), mean + float(half))
 
 
-def number(value: float | None) -> str:
+def number(value: float | int | None) -> str:
     """A number with four significant digits, thousands set apart."""
     if value is None:
         return "none"

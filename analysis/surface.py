@@ -23,6 +23,7 @@ from analysis.objective import (
 from analysis.points import Points
 from trainers.schema import InputError
 
+Variables = Float[np.ndarray, "problem variable"]
 Square = Float[np.ndarray, "problem variable variable"]
 ROUNDING = 1e-26  # squared residuals below this, relative to the targets, are rounding
 THINNEST, WIDEST = -45.0, 12.0  # ln of the fitted scale over the spread of the targets
@@ -140,12 +141,12 @@ def one_problem(on: Surface) -> Problems:
     return Problems(on.target[None], np.ones((1, len(on.target))), on.low[None], on.high[None])
 
 
-def natural(on: Surface, vectors: Float[np.ndarray, "problem variable"]) -> Vectors:
+def natural(on: Surface, vectors: Variables) -> Vectors:
     """Coefficients in the units of the law, from the engine's variables."""
     return on.compiled.natural(vectors[:, : len(on.law.coefficients)], on.centre)
 
 
-def residuals(on: Surface, target: Rows, vectors: Vectors) -> Rows:
+def residuals(on: Surface, target: Rows, vectors: Variables) -> Float[np.ndarray, "problem run"]:
     """Predicted less target, of logarithms or plain; infinite where the law has no prediction."""
     size = len(on.law.coefficients)
     model = on.compiled.model(vectors[:, :size], on.runs, on.centre)
@@ -153,7 +154,7 @@ def residuals(on: Surface, target: Rows, vectors: Vectors) -> Rows:
         return (np.log(model) if on.compiled.logarithmic else model) - target
 
 
-def value(on: Surface, problems: Problems, vectors: Vectors) -> Float[np.ndarray, " problem"]:
+def value(on: Surface, problems: Problems, vectors: Variables) -> Float[np.ndarray, " problem"]:
     """The objective of every problem; infinite where the law has no prediction for some run."""
     residual = residuals(on, problems.target, vectors)
     allowed = np.asarray(np.isfinite(residual).all(axis=1))
@@ -163,7 +164,7 @@ def value(on: Surface, problems: Problems, vectors: Vectors) -> Float[np.ndarray
     return np.where(allowed & np.isfinite(total), total, np.inf)
 
 
-def curvature(on: Surface, problems: Problems, vectors: Vectors) -> Curvature:
+def curvature(on: Surface, problems: Problems, vectors: Variables) -> Curvature:
     """The objective of every problem with its exact derivatives.
 
     Where the law has no prediction the value is infinite and the derivatives mean nothing.
@@ -214,14 +215,16 @@ def curvature(on: Surface, problems: Problems, vectors: Vectors) -> Curvature:
 
 
 def held(
-    problems: Problems, vectors: Vectors, gradient: Vectors
+    problems: Problems, vectors: Variables, gradient: Variables
 ) -> Bool[np.ndarray, "problem variable"]:
     """Which variables stand on a bound that the objective pushes them against."""
     below = (vectors <= problems.low) & ((gradient > 0) | (problems.low == problems.high))
     return below | ((vectors >= problems.high) & (gradient < 0))
 
 
-def start_scale(on: Surface, problems: Problems, vectors: Vectors) -> Vectors:
+def start_scale(
+    on: Surface, problems: Problems, vectors: Vectors
+) -> Float[np.ndarray, "problem variable"]:
     """The vectors with the logarithm of a first scale appended, where the objective fits one."""
     if not on.objective.fits_scale:
         return vectors
@@ -234,7 +237,7 @@ def start_scale(on: Surface, problems: Problems, vectors: Vectors) -> Vectors:
 
 
 def _losses(
-    on: Surface, residual: Rows, problems: Problems, vectors: Vectors
+    on: Surface, residual: Rows, problems: Problems, vectors: Variables
 ) -> tuple[RowLoss, Float[np.ndarray, "problem 1"] | None]:
     """The loss of every row, and the logarithm of every problem's scale."""
     if on.share is not None and on.counts is not None:
