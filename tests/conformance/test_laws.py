@@ -114,10 +114,10 @@ def test_every_law_is_recovered_from_its_own_runs(law: Law, seed: int):
     found = fit(law, made.runs, made.inputs, law.target, columns=made.columns, bootstrap=0)
     target = made.runs.table[law.target].to_numpy(dtype=float)
     fitted = predict_many(law, found.vector, made.values)[0]
-    np.testing.assert_allclose(fitted, target, rtol=1e-5, atol=1e-5 * np.abs(target).max())
+    np.testing.assert_allclose(fitted, target, rtol=1e-9, atol=1e-9 * np.abs(target).max())
     for one in law.coefficients:
         assert found.coefficient(one.name).value == pytest.approx(
-            made.coefficients[one.name], rel=2e-3, abs=1e-6
+            made.coefficients[one.name], rel=1e-8, abs=1e-10
         ), one.name
 
 
