@@ -53,12 +53,23 @@ class SizeAndData:
 
     def of_rows(self, values: Mapping[str, Numbers]) -> tuple[Numbers, Numbers]:
         """The parameters and tokens of rows that were run."""
-        if "flops" in dict(self.powers):
-            params = np.sqrt(values["flops"] / (6 * values["ratio"]))
-            return params, values["ratio"] * params
-        if "steps" in dict(self.powers):
-            return values["params"], values["steps"] * values["batch"]
+        found = sizes_of(self.law, values)
+        if found is None:
+            raise ValueError(f"expected rows of a law of size and data, got {self.law.name}")
+        return found
+
+
+def sizes_of(law: Law, values: Mapping[str, Numbers]) -> tuple[Numbers, Numbers] | None:
+    """The parameters and tokens of places, from the inputs of a law; None if these do not tell them."""
+    names = set(law.input_names)
+    if {"params", "tokens"} <= names:
         return values["params"], values["tokens"]
+    if {"flops", "ratio"} <= names:
+        params = np.sqrt(values["flops"] / (6 * values["ratio"]))
+        return params, values["ratio"] * params
+    if {"params", "steps", "batch"} <= names:
+        return values["params"], values["steps"] * values["batch"]
+    return None
 
 
 def size_and_data(law: Law, held: Mapping[str, float] | None = None) -> SizeAndData:
