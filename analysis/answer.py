@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from analysis.contrast import Contrast
+from analysis.decision_words import drift_words, isoflop_words, transfer_words, tuning_words
 from analysis.study import Study, SweepFit, Table, described
 from analysis.summary import conditions, number, written
 from analysis.trust import trust
@@ -16,6 +17,7 @@ def answer(found: Study) -> tuple[str, ...]:
         *about_fits(found),
         *(sentence for table in found.tables for sentence in _table(table)),
         *(sentence for one in found.contrasts for sentence in _contrast(one)),
+        *_decisions(found),
         *_claims(found),
     )
 
@@ -55,6 +57,19 @@ def _verdicts(found: Study) -> Iterator[str]:
     if unsure:
         verdicts = "One verdict is" if unsure == 1 else f"{unsure} verdicts are"
         yield f"{verdicts} uncertain, for the reason given with it."
+
+
+def _decisions(found: Study) -> Iterator[str]:
+    """Best settings and best sizes."""
+    for one in found.tunings:
+        if one.found is not None:
+            yield f"{one.spec.name}: {tuning_words(one.found)}"
+        yield from (drift_words(each) for each in one.drifts)
+        if one.carried is not None:
+            yield transfer_words(one.carried)
+    for one in found.isoflops:
+        if one.found is not None:
+            yield f"{one.spec.name}: {isoflop_words(one.found)}"
 
 
 def _claims(found: Study) -> Iterator[str]:

@@ -27,6 +27,7 @@ from analysis.sweep_sections import (
     best_sections,
     claim_sections,
     contrast_sections,
+    decision_sections,
     law_sections,
     omitted_section,
     reproduce_sections,
@@ -69,6 +70,7 @@ def write_report(study: Study, folder: Path, sections: Sequence[Section] = ()) -
         sections=(
             *claim_sections(study),
             *law_sections(study),
+            *decision_sections(study),
             *sections,
             *table_sections(study),
             *contrast_sections(study),

@@ -13,11 +13,15 @@ from analysis.design import design_checks
 from analysis.finding import Finding
 from analysis.fit import RESAMPLES, Fit, fit
 from analysis.holdout import Backtest, backtests
+from analysis.hyper import Tuning, tuning
+from analysis.hyper_drift import Drift, drift
+from analysis.hyper_transfer import Transfer, transfer
+from analysis.isoflop import IsoFlop, isoflop
 from analysis.law import Law
 from analysis.objective import Objective
 from analysis.runs import Omitted, Runs, is_number, is_positive, matches, rows_of
 from analysis.summary import Summary, conditions, summary, written
-from sweeps.spec import FitSpec, Sweep, TableSpec
+from sweeps.spec import FitSpec, IsoFlopSpec, Sweep, TableSpec, TuningSpec
 from trainers.schema import InputError
 
 Group = tuple[tuple[str, Any], ...]
@@ -61,6 +65,26 @@ class SweepFit:
 
 
 @dataclass(frozen=True)
+class SweepTuning:
+    """The best settings that the sweep file asks for; `found` is None where refused."""
+
+    spec: TuningSpec
+    found: Tuning | None
+    drifts: tuple[Drift, ...]
+    carried: Transfer | None
+    refused: str
+
+
+@dataclass(frozen=True)
+class SweepIsoFlop:
+    """The IsoFLOP profiles that the sweep file asks for; `found` is None where refused."""
+
+    spec: IsoFlopSpec
+    found: IsoFlop | None
+    refused: str
+
+
+@dataclass(frozen=True)
 class Best:
     """The finished trial that is best by the objective."""
 
@@ -81,6 +105,8 @@ class Study:
     tables: tuple[Table, ...]
     contrasts: tuple[Contrast, ...]
     fits: tuple[SweepFit, ...]
+    tunings: tuple[SweepTuning, ...] = ()
+    isoflops: tuple[SweepIsoFlop, ...] = ()
 
 
 def study(sweep: Sweep, runs: Runs, *, resamples: int = RESAMPLES) -> Study:
@@ -107,6 +133,8 @@ def study(sweep: Sweep, runs: Runs, *, resamples: int = RESAMPLES) -> Study:
         tables=tuple(_table(sweep, spec, runs) for spec in sweep.report.tables),
         contrasts=tuple(contrast(sweep, spec, runs) for spec in sweep.report.contrasts),
         fits=fits,
+        tunings=tuple(_tuning(spec, runs) for spec in sweep.report.tunings),
+        isoflops=tuple(_isoflop(spec, runs) for spec in sweep.report.isoflops),
     )
 
 
@@ -203,6 +231,32 @@ def _fit(sweep: Sweep, spec: FitSpec, group: Group, runs: Runs, resamples: int) 
         laws = [law, *(any_law(text, spec.inputs) for text in spec.rivals)]
         ranking = compare(laws, runs, spec.inputs, spec.metric, objective=objective, pool=spec.pool)
     return SweepFit(spec.name, spec, group, fitted, "", tests, notes, ranking)
+
+
+def _tuning(spec: TuningSpec, runs: Runs) -> SweepTuning:
+    try:
+        found = tuning(
+            runs.matching(spec.where), settings=spec.settings, fields=spec.by, target=spec.metric
+        )
+        drifts = tuple(drift(found, one, spec.over) for one in spec.settings if spec.over)
+        carried = transfer(found, spec.along) if spec.along else None
+    except InputError as error:
+        return SweepTuning(spec, None, (), None, str(error))
+    return SweepTuning(spec, found, drifts, carried, "")
+
+
+def _isoflop(spec: IsoFlopSpec, runs: Runs) -> SweepIsoFlop:
+    try:
+        found = isoflop(
+            runs.matching(spec.where),
+            params=spec.params,
+            tokens=spec.tokens,
+            target=spec.metric,
+            levels=spec.levels or None,
+        )
+    except InputError as error:
+        return SweepIsoFlop(spec, None, str(error))
+    return SweepIsoFlop(spec, found, "")
 
 
 def _objective(spec: FitSpec, law: Law) -> Objective:

@@ -9,6 +9,10 @@ from analysis.compare import as_document as comparison_document
 from analysis.fit import Fit, as_document
 from analysis.holdout import Backtest
 from analysis.holdout import as_document as backtest_document
+from analysis.hyper import as_document as tuning_document
+from analysis.hyper_drift import as_document as drift_document
+from analysis.hyper_transfer import as_document as transfer_document
+from analysis.isoflop import as_document as isoflop_document
 from analysis.sections import Section
 from analysis.study import Study, SweepFit, axis_fields
 from analysis.summary import Summary
@@ -77,6 +81,24 @@ def study_data(study: Study) -> dict[str, Any]:
             for one in study.contrasts
         ],
         "fits": [_fit(one) for one in study.fits],
+        "tunings": [
+            {
+                "name": one.spec.name,
+                "refused": one.refused,
+                "best": None if one.found is None else tuning_document(one.found),
+                "drifts": [drift_document(each) for each in one.drifts],
+                "transfer": None if one.carried is None else transfer_document(one.carried),
+            }
+            for one in study.tunings
+        ],
+        "isoflops": [
+            {
+                "name": one.spec.name,
+                "refused": one.refused,
+                "found": None if one.found is None else isoflop_document(one.found),
+            }
+            for one in study.isoflops
+        ],
         "omitted": [
             {
                 "key": one.key,

@@ -1,11 +1,14 @@
 """The sections of a sweep: claims, tables, contrasts, laws, trials left out, how to reproduce."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from analysis.answer import signed
 from analysis.claims import Verdict
+from analysis.comparison_sections import comparison_sections
 from analysis.contrast import Contrast
+from analysis.doubt_sections import doubt_sections
 from analysis.figures.curve import Curve, curves_picture
 from analysis.figures.sweep import contrast_picture, table_picture
 from analysis.fit_sections import backtest_section, coefficient_section, fit_figures
@@ -14,6 +17,7 @@ from analysis.sections import Grid, Section
 from analysis.study import Row, Study, SweepFit, Table, axis_fields, described
 from analysis.summary import INTERVAL, Summary, between, conditions, number, stated, written
 from analysis.trust import trust
+from analysis.tuning_sections import isoflop_sections, tuning_sections
 
 LISTED = 100  # trials left out for one reason that are listed one by one
 
@@ -77,6 +81,22 @@ def law_sections(study: Study) -> Iterator[Section]:
             yield from _split(one, f"fit-{spec.name}-{place}", alone=len(group) == 1)
 
 
+def decision_sections(study: Study) -> Iterator[Section]:
+    """Best settings and best sizes, as the sweep file asks for them."""
+    for one in study.tunings:
+        if one.found is None:
+            yield Section(f"Best {' and '.join(one.spec.settings)}", f"None: {one.refused}.")
+        else:
+            yield from tuning_sections(
+                f"tuning-{one.spec.name}", one.found, one.drifts, one.carried
+            )
+    for one in study.isoflops:
+        if one.found is None:
+            yield Section("IsoFLOP profiles", f"None: {one.refused}.")
+        else:
+            yield from isoflop_sections(f"isoflop-{one.spec.name}", one.found)
+
+
 def omitted_section(study: Study) -> Section:
     """Every trial that no fit and no table uses, and why."""
     if not study.omitted:
@@ -137,6 +157,13 @@ def _split(one: SweepFit, prefix: str, *, alone: bool) -> Iterator[Section]:
     if alone or len(one.fit.inputs) > 1:
         yield from fit_figures(prefix, one.fit, unit=one.spec.unit, curve=False)
     yield from backtest_section(prefix, one.fit, one.backtests, one.spec.unit)
+    if one.ranking is not None:
+        for section in comparison_sections(one.ranking, one.spec.metric):
+            drawn = section.picture
+            named = None if drawn is None else replace(drawn, name=f"{prefix}-{drawn.name}")
+            yield replace(section, picture=named, level=3)
+    for section in doubt_sections(prefix, one.fit):
+        yield replace(section, level=3)
 
 
 def _claim(one: Verdict) -> tuple[str, ...]:

@@ -137,6 +137,42 @@ class FitSpec(Frozen):
     note: str = ""
 
 
+class TuningSpec(Frozen):
+    """The best value of one or two fields in every cell of `by`, through a curve and not the argmin.
+
+    `over` are fields of `by` along which the best value is to follow a power law, `along` is one
+    along which settings of the smallest cell are carried to larger ones.
+    """
+
+    name: Name
+    settings: tuple[FieldPath, ...] = Field(min_length=1, max_length=2)
+    by: tuple[FieldPath, ...] = Field(min_length=1, max_length=3)
+    metric: MetricName
+    over: tuple[FieldPath, ...] = Field(default=(), max_length=2)
+    along: FieldPath | None = None
+    where: Where = {}
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _among(self) -> "TuningSpec":
+        for field in (*self.over, *([self.along] if self.along else [])):
+            if field not in self.by:
+                raise ValueError(f"expected {field} among by: {', '.join(self.by)}")
+        return self
+
+
+class IsoFlopSpec(Frozen):
+    """The best size at each level of compute; `levels` (FLOPs) are found where none are given."""
+
+    name: Name
+    params: FieldPath = "params"
+    tokens: FieldPath = "tokens"
+    metric: MetricName
+    levels: tuple[float, ...] = Field(default=(), max_length=40)
+    where: Where = {}
+    note: str = ""
+
+
 class ReportSpec(Frozen):
     """What the report shows, beside what every report shows."""
 
@@ -144,6 +180,8 @@ class ReportSpec(Frozen):
     tables: tuple[TableSpec, ...] = ()
     contrasts: tuple[ContrastSpec, ...] = ()
     fits: tuple[FitSpec, ...] = ()
+    tunings: tuple[TuningSpec, ...] = ()
+    isoflops: tuple[IsoFlopSpec, ...] = ()
 
 
 class Sweep(Frozen):
