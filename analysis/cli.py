@@ -20,6 +20,7 @@ from sweeps.cli import app as sweep_commands
 from trainers.schema import InputError
 
 if TYPE_CHECKING:
+    from analysis.decided import Decided
     from analysis.law import Law
     from sweeps.spec import Sweep
 
@@ -253,6 +254,53 @@ def compare(
             Console().print(f"{page.resolve()}", soft_wrap=True, markup=False, highlight=False)
 
 
+@app.command()
+def tuning(
+    table: TableArgument,
+    setting: Annotated[list[str], typer.Option("--setting", metavar="COL", help="Tuned; 1 or 2.")],
+    by: Annotated[list[str], typer.Option("--by", metavar="COL", help="A cell has equal ones.")],
+    loss: Annotated[str, typer.Option(metavar="COL", help="What is to be small.")] = "loss",
+    over: Annotated[
+        list[str], typer.Option("--over", metavar="COL", help="The best follows a power law of it.")
+    ] = [],  # noqa: B006
+    along: Annotated[
+        str, typer.Option(metavar="COL", help="Carry the best of the smallest to the larger ones.")
+    ] = "",
+    where: WhereOption = "",
+    report_to: ReportOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the best learning rate, batch or decay of every cell by a local bowl, not the argmin."""
+    from analysis.table_decisions import tuning_of_table
+
+    _folder(report_to)
+    _decided(tuning_of_table(table, setting, by, loss, where, over, along), report_to, as_json)
+
+
+@app.command()
+def isoflop(
+    table: TableArgument,
+    params: Annotated[str, typer.Option(metavar="COL")] = "params",
+    tokens: Annotated[str, typer.Option(metavar="COL")] = "tokens",
+    loss: Annotated[str, typer.Option(metavar="COL")] = "loss",
+    level: Annotated[
+        list[float], typer.Option("--level", help="FLOPs of a level [default: found].")
+    ] = [],  # noqa: B006
+    at: Annotated[
+        float | None, typer.Option(help="FLOPs to foresee [ten times the largest].")
+    ] = None,
+    where: WhereOption = "",
+    report_to: ReportOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the best size at equal compute by parabolas, and how far these mislead."""
+    from analysis.table_decisions import isoflop_of_table
+
+    _folder(report_to)
+    found = isoflop_of_table(table, params, tokens, loss, where, level, at)
+    _decided(found, report_to, as_json)
+
+
 @app.command("laws")
 def list_laws() -> None:
     """List the laws that can be fitted."""
@@ -302,6 +350,23 @@ def _spread(arguments: Sequence[str]) -> list[str]:
             result.append("--map")
         result.append(argument)
     return result
+
+
+def _decided(found: Decided, folder: Path | None, as_json: bool) -> None:
+    from rich.console import Console
+
+    from analysis.files import finite, write_page
+    from analysis.show import show_decided
+
+    page = None
+    if folder is not None:
+        page = write_page(found.page(_written_command()), found.document, folder)
+    if as_json:
+        typer.echo(json.dumps(finite(found.document), indent=1))
+        return
+    show_decided(found, Console())
+    if page is not None:
+        Console().print(f"{page.resolve()}", soft_wrap=True, markup=False, highlight=False)
 
 
 def _folder(path: Path | None) -> None:

@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis.compare import Comparison
+from analysis.decided import Decided
 from analysis.study import Study
 from analysis.summary import between, number, stated
 from analysis.table_fit import TableFit
@@ -82,5 +83,18 @@ def show_comparison(found: Comparison, console: Console) -> None:
     console.print(shown)
     if found.lead is not None:
         console.print(found.lead.text, markup=False, highlight=False)
+    for finding in found.warnings:
+        console.print(f"{finding.code}: {finding.text}", markup=False, highlight=False)
+
+
+def show_decided(found: Decided, console: Console) -> None:
+    """A decision: its sentences, its tables, its warnings."""
+    for sentence in found.sentences:
+        console.print(sentence, markup=False, highlight=False)
+    for grid in found.tables:
+        shown = Table(*(one.replace("[", r"\[") for one in grid.headers), box=None)
+        for row in grid.rows:
+            shown.add_row(*(cell.replace("[", r"\[") for cell in row))
+        console.print(shown)
     for finding in found.warnings:
         console.print(f"{finding.code}: {finding.text}", markup=False, highlight=False)
