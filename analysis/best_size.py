@@ -15,6 +15,7 @@ from analysis.slopes import slopes_each, value_each
 
 POINTS = 121  # of the search for the valley in which the optimum lies
 HALVINGS = 52  # until a valley of half an e-fold is as narrow as rounding
+NEAR_LARGEST = np.geomspace(1e-7, 0.3, 25)  # natural-log units
 BEYOND = 1e6  # how far from the sizes at hand an optimum is looked for, as a factor
 
 Draws = Float[np.ndarray, "budget draw"]
@@ -134,7 +135,12 @@ def _valley(
     """Neighbours of the best size on a grid; an end of the grid twice where that is the best."""
     reach = np.log(BEYOND)
     sizes = np.linspace(max(np.log(around) - reach, 0.0), np.log(around) + reach, POINTS)
-    tokens = log_tokens_for(on.cost, np.full(POINTS, budget), sizes)
+    # Where serving costs most, the optimum lies just below the largest size that can be paid.
+    largest = size_for(on.cost, budget, np.zeros_like)
+    if math.isfinite(largest):
+        sizes = np.union1d(sizes, largest - NEAR_LARGEST)
+        sizes = sizes[(sizes >= 0) & (sizes <= np.log(around) + reach)]
+    tokens = log_tokens_for(on.cost, np.full(len(sizes), budget), sizes)
     possible = np.nan_to_num(tokens, nan=-1.0) >= 0
     nowhere = np.full(len(vectors), sizes[0])
     if possible.sum() < 3:

@@ -91,7 +91,7 @@ def prediction_of(fitted: Fit, place: Mapping[str, float]) -> Decision:
         with np.errstate(all="ignore"):
             return np.log(height) if log else height
 
-    return _of_one(f"{fitted.target} at {where}", fitted, at, log=log)
+    return _of_one(f"the {fitted.target} at {where}", fitted, at, log=log)
 
 
 def best_size_of(
@@ -116,10 +116,10 @@ def best_size_of(
         found = best_sizes(on, vectors[0], budgets, near).part(0)
         return np.where(found.inner, found.log_params, np.nan)
 
-    words = f"best size at {brief(budget)} {cost.unit}"
+    words = f"the best size at {brief(budget)} {cost.unit}"
     made = _of_one(words, fitted, at, log=True)
     if not math.isfinite(made.value):
-        raise InputError(f"decision: expected a law that has a {words}")
+        raise InputError(f"decision: expected a law that has {words}")
     return made
 
 
@@ -164,7 +164,7 @@ def crossing_of(
     def at(vectors: Sequence[Vectors]) -> Float[np.ndarray, " draw"]:
         return math.log(middle) - (gap(vectors)[:, 0] - here[0]) / slope
 
-    words = f"scale at which {names[0]} and {names[1]} meet"
+    words = f"the scale at which {names[0]} and {names[1]} meet"
     return _checked(Decision(words, True, (Source(names[0], first), Source(names[1], second)), at))
 
 

@@ -15,7 +15,7 @@ from analysis.cost_models import CostModel
 from analysis.decisions import Decision, Source
 from analysis.finding import Finding
 from analysis.fit import Fit
-from analysis.purchase import Spread, choose
+from analysis.purchase import TELLING, Spread, choose
 from analysis.ranged import Ranged, brief, document, interval_words, ranged, ranged_log
 from trainers.schema import InputError
 
@@ -92,7 +92,7 @@ def next_runs(
     """Choose at most `most` runs, at most `repeats` at a place, for a budget in the unit of the cost.
 
     `candidates` are those of each source of the decision, by themselves a grid (`grid_of`). The budget
-    is the cost of the dearest run so far unless given. `noise` is the standard deviation of one run (of
+    is the cost of all runs so far unless given. `noise` is the standard deviation of one run (of
     ln loss where residuals are logarithms), by itself that of the rows.
 
     Raises:
@@ -106,7 +106,7 @@ def next_runs(
     if len({one.unit for one in models}) > 1:
         raise InputError("cost: expected one unit for the runs of both laws")
     pairs = list(zip(sources, models, strict=True))
-    wanted = max(_dearest(*one) for one in pairs) if budget is None else float(budget)
+    wanted = sum(_so_far(*one) for one in pairs) if budget is None else float(budget)
     if candidates is None:
         candidates = [grid_of(one.fitted, model, most=wanted) for one, model in pairs]
     if len(candidates) != len(sources):
@@ -165,8 +165,8 @@ def _purchase_document(one: Purchase) -> dict[str, Any]:
     }
 
 
-def _dearest(source: Source, cost: CostModel) -> float:
-    return float(priced(source.fitted, source.fitted.points.values, cost).cost.max())
+def _so_far(source: Source, cost: CostModel) -> float:
+    return float(priced(source.fitted, source.fitted.points.values, cost).cost.sum())
 
 
 def _offers(
@@ -208,7 +208,9 @@ def _batch(of: Spread, offers: Sequence[Offer], chosen: Sequence[int]) -> tuple[
 def _ranked(offers: Sequence[Offer]) -> tuple[Purchase, ...]:
     gain = np.concatenate([one.gain for one in offers])
     alone = np.concatenate([one.alone for one in offers])
-    order = np.argsort(-gain, kind="stable")[:SHOWN]
+    telling = alone <= 1 - TELLING if (alone <= 1 - TELLING).any() else alone <= 1
+    order = np.argsort(np.where(telling, -gain, np.inf), kind="stable")
+    order = order[: min(SHOWN, int(telling.sum()))]
     return tuple(_purchase(offers, int(one), 1, float(alone[one])) for one in order)
 
 
@@ -239,12 +241,12 @@ def place_words(one: Purchase) -> str:
 def _text(found: NextRuns) -> str:
     now = f"{found.decision}, now {brief(found.now.value)} ({interval_words(found.now)})"
     if not found.batch:
-        return f"No run for {brief(found.budget)} {found.unit} tells anything of the {now}"
+        return f"No run for up to {brief(found.budget)} {found.unit} narrows {now} by {TELLING:.1%} or more"
     named = [f"{one.count} run{'s' * (one.count > 1)} at {place_words(one)}" for one in found.batch]
     more = sum(one.count for one in found.batch[NAMED:])
     runs = "; ".join(named[:NAMED]) + (f"; {more} more" if more else "")
     return (
-        f"To narrow the {now}: {runs}. For {brief(found.spent)} {found.unit} in all that would leave "
+        f"To narrow {now}: {runs}. For {brief(found.spent)} {found.unit} in all that would leave "
         f"{found.left:.0%} of the interval ({interval_words(found.after)})"
     )
 
@@ -254,7 +256,7 @@ def _warnings(found: NextRuns, decision: Decision) -> Iterator[Finding]:
     if lost > LITTLE:
         yield Finding(
             "decision_uncertain",
-            f"{lost:.0%} of the resamples have no {found.decision}; they were left out",
+            f"{lost:.0%} of the resamples do not have {found.decision}; they were left out",
         )
     if found.left > 1 - LITTLE:
         yield Finding(

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+TELLING = 0.005  # share of the interval that a run must take away to be worth its name
+
 Places = Float[np.ndarray, " place"]
 
 
@@ -79,7 +81,8 @@ def _greedy(
         left = np.maximum(of.left(), 1e-12 * of.variance)
         gain = np.log(of.variance / left) / (costs if by_cost else 1.0)
         paid = float(costs[bought].sum()) + costs <= budget * (1 + 1e-12)
-        gain = np.where((counts < repeats) & paid, gain, -np.inf)
+        telling = left <= of.variance * (1 - TELLING) ** 2
+        gain = np.where(telling & (counts < repeats) & paid, gain, -np.inf)
         best = int(np.argmax(gain))
         if not gain[best] > 0:
             break

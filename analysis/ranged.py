@@ -49,11 +49,11 @@ def document(one: Ranged) -> dict[str, float | None]:
     return {"value": one.value, "low": one.low, "high": one.high}
 
 
-def brief(value: float) -> str:
-    """A number in two or three digits, as one says it."""
+def brief(value: float, digits: int = 3) -> str:
+    """A number in few digits, as one says it; one digit less where it has an exponent."""
     if value == 0 or 1e-3 <= abs(value) < 1e6:
-        return f"{float(f'{value:.3g}'):,.10g}"
-    mantissa, exponent = f"{value:.1e}".split("e")
+        return f"{float(f'{value:.{digits}g}'):,.10g}"
+    mantissa, exponent = f"{value:.{digits - 2}e}".split("e")
     return f"{mantissa}e{int(exponent)}"
 
 
@@ -61,9 +61,13 @@ def interval_words(one: Ranged, low: float | None = None, high: float | None = N
     """The interval: `3.2e9 to 5.5e9`; `low` and `high` say what an open end is beyond."""
     if one.low is None and one.high is None:
         return "no interval"
-    left = f"{brief(one.low)}" if one.low is not None else _beyond("below", low)
-    right = f"{brief(one.high)}" if one.high is not None else _beyond("beyond", high)
-    return f"{left} to {right}"
+    if one.low is not None and one.high is not None:
+        pairs = [(brief(one.low, digits), brief(one.high, digits)) for digits in (3, 4, 5, 6)]
+        left, right = next((pair for pair in pairs if pair[0] != pair[1]), pairs[0])
+        return f"{left} to {right}"
+    if one.low is None:
+        return f"{_beyond('below', low)} to {brief(one.high or 0.0)}"
+    return f"{brief(one.low)} to {_beyond('beyond', high)}"
 
 
 def cell(one: Ranged) -> str:

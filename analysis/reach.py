@@ -22,6 +22,7 @@ AHEAD = 1e9  # times the largest scale of the data: as far as is looked
 BACK = 1e3  # times below the smallest
 STEPS = 1_000
 HALVINGS = 60
+SAID = 0.005  # probability from which a number is given
 SURE = 0.05  # probability of an unreachable target from which it is said
 FARTHEST = (math.inf, 1e300, 1e100, 1e30)  # places that stand for an endless scale
 
@@ -156,7 +157,7 @@ def _limits(law: Law, vectors: Vectors, falling: bool) -> Float[np.ndarray, " dr
 def _text(found: Reach) -> str:
     goal = f"{found.name} {brief(found.target)}"
     chance = ""
-    if found.unreachable is not None and found.unreachable > 0:
+    if found.unreachable is not None and found.unreachable >= SAID:
         chance = f"; it is never reached in {found.unreachable:.0%} of the resamples"
     if found.scale is None:
         limit = "" if found.limit is None else f", the law comes to {found.limit:.4g} at best"
