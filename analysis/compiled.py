@@ -17,14 +17,13 @@ import sympy as sp
 from jaxtyping import Float
 
 from analysis.functions import NUMERIC, bridge, logistic, softplus
+from analysis.jets import Expression, jets
 from analysis.law import Law, Values, input_array, vector
 from analysis.objective import Residual
 from trainers.schema import InputError
 
 Vectors = Float[np.ndarray, "problem coefficient"]
 Array = Float[np.ndarray, "..."]
-Expression = Any
-"""A sympy expression; sympy's annotations do not say what its functions return."""
 
 _CALLS: dict[str, Any] = {
     "exp": sp.exp,
@@ -86,15 +85,13 @@ class Compiled:
     @cached_property
     def derivatives(self) -> "Derivatives":
         """The model with its first and second derivatives that are not zero."""
-        variables = self._symbols.variables
-        first = [self._model.diff(one) for one in variables]
-        pairs = [(i, j) for i in range(len(variables)) for j in range(i, len(variables))]
-        second = {pair: first[pair[0]].diff(variables[pair[1]]) for pair in pairs}
-        second = {pair: one for pair, one in second.items() if one != 0}
+        made = jets(self._model, self._symbols.variables)
         return Derivatives(
-            len(variables),
-            tuple(second),
-            self._symbols.function([self._model, *first, *second.values()]),
+            len(made.first),
+            tuple(made.second),
+            self._symbols.function(
+                [made.value, *made.first, *made.second.values()], tuple(made.lines)
+            ),
         )
 
     @cached_property
@@ -127,13 +124,19 @@ class Symbols:
     runs: tuple[Any, ...]
     centre: tuple[Any, ...]
 
-    def function(self, expressions: Sequence[Expression]) -> Callable[..., list[Any]]:
-        """Expressions as one numpy function of (variables, runs, centre), parts shared."""
+    def function(
+        self, expressions: Sequence[Expression], lines: tuple[tuple[Any, Expression], ...] = ()
+    ) -> Callable[..., list[Any]]:
+        """Expressions as one numpy function of (variables, runs, centre).
+
+        `lines` are parts that are worked out before; without them parts are found and shared.
+        """
+        named: Any = lambda whole: (list(lines), whole)  # noqa: E731 - what sympy calls a cse
         made = sp.lambdify(
             [list(self.variables), list(self.runs), list(self.centre)],
             list(expressions),
             modules=[NUMERIC, "numpy"],
-            cse=True,
+            cse=named if lines else True,
         )
 
         def function(variables: list[Array], runs: Array, centre: Array) -> list[Any]:

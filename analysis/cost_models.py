@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from analysis.compiled import predict_many
 from analysis.formula import parse
@@ -183,15 +183,15 @@ def log_tokens_for(of: CostModel, budget: Numbers, log_params: Numbers) -> Numbe
     """
     wanted = np.log(budget)
     floor = np.full(len(log_params), np.log(LEAST_TOKENS))
-    least, *_ = log_prices(of, log_params, floor)
-    _rising(of, least)
+    least, _, slope = log_prices(of, log_params, floor)
+    _rising(of, np.isfinite(least) & (slope >= 0))
     possible = least < wanted
     # Most costs are nearly proportional to the tokens, so the first step may be as long as it likes.
     logs = wanted - log_params
     logs = np.maximum(logs - log_prices(of, log_params, logs)[0] + wanted, floor)
     for _ in range(STEPS):
         cost, _, slope = log_prices(of, log_params, logs)
-        _rising(of, np.where(possible, slope, 1.0), positive=True)
+        _rising(of, ~possible | (slope > 0))
         # A step of Newton in the tokens themselves: for a cost that is a line in them, the last one.
         short = np.where(possible, np.expm1(wanted - cost) / np.where(slope > 0, slope, 1.0), 0.0)
         step = np.log1p(np.clip(short, -FARTHEST, 1 / (1 - FARTHEST)))
@@ -201,8 +201,7 @@ def log_tokens_for(of: CostModel, budget: Numbers, log_params: Numbers) -> Numbe
     return np.where(possible, logs, np.nan)
 
 
-def _rising(of: CostModel, found: Numbers, *, positive: bool = False) -> None:
-    good = found > 0 if positive else ~np.isnan(found)
+def _rising(of: CostModel, good: Bool[np.ndarray, " place"]) -> None:
     if not good.all():
         raise InputError(
             f"cost: expected a positive cost that rises with the tokens from {shown(of.formula)}"
