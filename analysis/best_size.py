@@ -203,14 +203,21 @@ def valley_of(
     sizes, tokens = sizes[np.isfinite(tokens)], tokens[np.isfinite(tokens)]
     loss = predict_many(on.law.law, vector, on.law.values(np.exp(sizes), np.exp(tokens)))[0]
     best = float(np.nanmin(loss))
-    good = loss <= best + abs(best) * share
-    if not good.any():
+    above = loss - best - abs(best) * share
+    if not (above <= 0).any():
         return None
-    start = int(np.nanargmin(loss))
-    bad = np.flatnonzero(~good)
-    first = bad[bad < start].max(initial=-1) + 1
-    last = bad[bad > start].min(initial=len(loss)) - 1
-    return float(np.exp(sizes[first])), float(np.exp(sizes[last]))
+    start, bad = int(np.nanargmin(loss)), np.flatnonzero(~(above <= 0))
+
+    def end(inner: int, outer: int) -> float:
+        """Where the line through two places of the grid crosses the share."""
+        rise = above[outer] - above[inner]
+        part = -above[inner] / rise if np.isfinite(rise) else 0.0
+        return float(np.exp(sizes[inner] + part * (sizes[outer] - sizes[inner])))
+
+    below, beyond = bad[bad < start].max(initial=-1), bad[bad > start].min(initial=len(loss))
+    first = end(below + 1, below) if below >= 0 else float(np.exp(sizes[0]))
+    last = end(beyond - 1, beyond) if beyond < len(loss) else float(np.exp(sizes[-1]))
+    return first, last
 
 
 def slope_over(
