@@ -20,8 +20,8 @@ from sweeps.cli import app as sweep_commands
 from trainers.schema import InputError
 
 if TYPE_CHECKING:
-    from analysis.decided import Decided
     from analysis.law import Law
+    from analysis.reporting.decided import Decided
     from sweeps.spec import Sweep
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -126,8 +126,8 @@ def report(
         raise InputError(f"--out {out}: expected a folder, got a file")
     from rich.console import Console
 
-    from analysis.report import write_report
-    from analysis.show import show_claims
+    from analysis.reporting.report import write_report
+    from analysis.reporting.show import show_claims
     from analysis.study import study
     from analysis.tracked import load_runs
     from sweeps.tracking import attach_report, tracker_uri
@@ -179,9 +179,9 @@ def fit(
     """Fit one law to a table of runs."""
     from rich.console import Console
 
-    from analysis.files import finite
+    from analysis.reporting.files import finite
+    from analysis.reporting.show import show_fit
     from analysis.request import Request
-    from analysis.show import show_fit
     from analysis.table_fit import document_of, table_fit
 
     request = Request(
@@ -196,7 +196,7 @@ def fit(
     )  # fmt: skip
     page = None
     if report_to is not None:
-        from analysis.table_report import write_table_report
+        from analysis.reporting.table_report import write_table_report
 
         page = write_table_report(found, report_to, _written_command())
     if as_json:
@@ -225,11 +225,11 @@ def compare(
     """Rank laws by how well they predict the largest scales from the others."""
     from rich.console import Console
 
-    from analysis.compare import as_document
-    from analysis.compare import compare as compared
-    from analysis.files import finite
+    from analysis.judgement.compare import as_document
+    from analysis.judgement.compare import compare as compared
+    from analysis.reporting.files import finite
+    from analysis.reporting.show import show_comparison
     from analysis.request import Request, asked
-    from analysis.show import show_comparison
 
     names = list(dict.fromkeys(name.strip() for name in laws.split(",")))
     _folder(report_to)
@@ -242,7 +242,7 @@ def compare(
     )  # fmt: skip
     page = None
     if report_to is not None:
-        from analysis.report import write_comparison
+        from analysis.reporting.report import write_comparison
 
         page = write_comparison(found, (), report_to, source=table.name, command=_written_command())
     if as_json:
@@ -271,7 +271,7 @@ def tuning(
     as_json: JsonOption = False,
 ) -> None:
     """Find the best learning rate, batch or decay of every cell by a local bowl, not the argmin."""
-    from analysis.table_decisions import tuning_of_table
+    from analysis.reporting.table_decisions import tuning_of_table
 
     _folder(report_to)
     _decided(tuning_of_table(table, setting, by, loss, where, over, along), report_to, as_json)
@@ -294,7 +294,7 @@ def isoflop(
     as_json: JsonOption = False,
 ) -> None:
     """Find the best size at equal compute by parabolas, and how far these mislead."""
-    from analysis.table_decisions import isoflop_of_table
+    from analysis.reporting.table_decisions import isoflop_of_table
 
     _folder(report_to)
     found = isoflop_of_table(table, params, tokens, loss, where, level, at)
@@ -355,8 +355,8 @@ def _spread(arguments: Sequence[str]) -> list[str]:
 def _decided(found: Decided, folder: Path | None, as_json: bool) -> None:
     from rich.console import Console
 
-    from analysis.files import finite, write_page
-    from analysis.show import show_decided
+    from analysis.reporting.files import finite, write_page
+    from analysis.reporting.show import show_decided
 
     page = None
     if folder is not None:

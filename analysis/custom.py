@@ -9,10 +9,10 @@ from typing import Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from analysis.compiled import compiled, positive_terms
-from analysis.formula import Formula, parse
+from analysis.engine.compiled import compiled, positive_terms
+from analysis.engine.formula import Formula, parse
+from analysis.engine.objective import Objective
 from analysis.law import Coefficient, Input, Law, find_law
-from analysis.objective import Objective
 from trainers.schema import Frozen, InputError, first_problem, shown, spelled
 
 EXPONENT = (-20.0, 20.0), (0.02, 3.0)  # bounds and starts of a coefficient inside an exponent

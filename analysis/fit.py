@@ -7,20 +7,20 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
-from analysis.bootstrap import bootstrap as drawn_again
-from analysis.combinations import Combination, combinations
-from analysis.compiled import Vectors, predict_many
-from analysis.engine import Setup, on_bounds, optimum, setup
-from analysis.evidence import Evidence
+from analysis.engine.compiled import Vectors, predict_many
+from analysis.engine.objective import Objective
+from analysis.engine.refit import Setup, on_bounds, optimum, setup
 from analysis.finding import Finding
-from analysis.identify import findings
-from analysis.intervals import PLAIN, IntervalKind, Reading, ends
-from analysis.known_noise import chi_square
+from analysis.identify.combinations import Combination, combinations
+from analysis.identify.evidence import Evidence
+from analysis.identify.findings import findings
 from analysis.law import Law, Values
-from analysis.objective import Objective
 from analysis.points import ROWS_ALONE, Columns, Points, Pool, check_design, points
 from analysis.runs import Omitted, Runs
-from analysis.uncertainty import Resample
+from analysis.uncertainty.bootstrap import bootstrap as drawn_again
+from analysis.uncertainty.intervals import PLAIN, IntervalKind, Reading, ends
+from analysis.uncertainty.known_noise import chi_square
+from analysis.uncertainty.resamples import Resample
 from trainers.schema import InputError
 
 Status = Literal["converged", "at a bound", "not identified", "not converged"]

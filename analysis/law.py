@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from analysis.formula import Formula, parse, substituted
-from analysis.objective import Objective
+from analysis.engine.formula import Formula, parse, substituted
+from analysis.engine.objective import Objective
 from trainers.schema import InputError, shown
 
 FOLDER = Path(__file__).parent / "laws"

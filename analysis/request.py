@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from analysis.custom import any_law
+from analysis.engine.objective import KINDS, Objective
 from analysis.law import Law
-from analysis.objective import KINDS, Objective
 from analysis.points import Columns, Pool
 from analysis.runs import Runs, headers, read_table
 from analysis.where import parse_where

@@ -5,22 +5,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from analysis.checks.checks import design_checks
 from analysis.claims import Verdict, verdict
-from analysis.compare import Comparison, compare
 from analysis.contrast import Contrast, contrast
 from analysis.custom import any_law
-from analysis.design import design_checks
+from analysis.engine.objective import Objective
 from analysis.finding import Finding
 from analysis.fit import RESAMPLES, Fit, fit
-from analysis.holdout import Backtest, backtests
-from analysis.hyper import Tuning, tuning
-from analysis.hyper_drift import Drift, drift
-from analysis.hyper_transfer import Transfer, transfer
-from analysis.isoflop import IsoFlop, isoflop
+from analysis.isoflop.profiles import IsoFlop, isoflop
+from analysis.judgement.compare import Comparison, compare
+from analysis.judgement.holdout import Backtest, backtests
 from analysis.law import Law
-from analysis.objective import Objective
 from analysis.runs import Omitted, Runs, is_number, is_positive, matches, rows_of
 from analysis.summary import Summary, conditions, summary, written
+from analysis.tuning.drift import Drift, drift
+from analysis.tuning.settings import Tuning, tuning
+from analysis.tuning.transfer import Transfer, transfer
 from sweeps.spec import FitSpec, IsoFlopSpec, Sweep, TableSpec, TuningSpec
 from trainers.schema import InputError
 

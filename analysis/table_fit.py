@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.compiled import predict_many
-from analysis.design import table_checks
-from analysis.extrapolation import Extrapolation, extrapolation, reached
-from analysis.extrapolation import as_document as extrapolation_document
+from analysis.checks.checks import table_checks
+from analysis.engine.compiled import predict_many
 from analysis.finding import Finding
 from analysis.fit import Fit, as_document, fit
-from analysis.holdout import Backtest, backtests, hold_out
-from analysis.holdout import as_document as backtest_document
-from analysis.prediction import Prediction, predict_interval, predict_run
+from analysis.judgement.extrapolation import Extrapolation, extrapolation, reached
+from analysis.judgement.extrapolation import as_document as extrapolation_document
+from analysis.judgement.holdout import Backtest, backtests, hold_out
+from analysis.judgement.holdout import as_document as backtest_document
+from analysis.judgement.trust import Trust, trust
+from analysis.reporting.study_json import trust_data
 from analysis.request import Request, asked, place_of
-from analysis.study_json import trust_data
-from analysis.trust import Trust, trust
-from analysis.uncertainty import Resample
+from analysis.uncertainty.prediction import Prediction, predict_interval, predict_run
+from analysis.uncertainty.resamples import Resample
 from trainers.schema import InputError
 
 MANY = 20_000  # rows beyond which backtests and checks of every row would take minutes

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
-from analysis.compiled import predict
-from analysis.engine import Optimum, optimum, setup
+from analysis.engine.compiled import predict
+from analysis.engine.objective import Objective
+from analysis.engine.refit import Optimum, optimum, setup
 from analysis.law import find_law
-from analysis.objective import Objective
 from analysis.points import Points
 
 Numbers = Float[np.ndarray, " run"]

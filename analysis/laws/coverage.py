@@ -3,8 +3,8 @@
 It is 1 - E (1 - p)^k with p ~ Beta(a, b); for large k the unsolved share falls as k^-a.
 """
 
+from analysis.engine.objective import Objective
 from analysis.law import Coefficient, Input, Law
-from analysis.objective import Objective
 
 LAW = Law(
     name="coverage",

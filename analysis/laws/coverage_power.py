@@ -1,7 +1,7 @@
 """Share of tasks solved in k tries: minus its logarithm is a power law of k."""
 
+from analysis.engine.objective import Objective
 from analysis.law import Coefficient, Input, Law
-from analysis.objective import Objective
 
 LAW = Law(
     name="coverage_power",

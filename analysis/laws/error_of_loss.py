@@ -1,7 +1,7 @@
 """Mean error on tasks as a function of the loss on text."""
 
+from analysis.engine.objective import Objective
 from analysis.law import Coefficient, Input, Law
-from analysis.objective import Objective
 
 LAW = Law(
     name="error_of_loss",

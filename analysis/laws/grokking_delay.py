@@ -3,8 +3,8 @@
 A run that ended before it generalised is censored: it says that its steps would have been more.
 """
 
+from analysis.engine.objective import Objective
 from analysis.law import Coefficient, Input, Law
-from analysis.objective import Objective
 
 LAW = Law(
     name="grokking_delay",

@@ -1,7 +1,7 @@
 """A straight line in ln x: the plainest curve to compare others with."""
 
+from analysis.engine.objective import Objective
 from analysis.law import Coefficient, Input, Law
-from analysis.objective import Objective
 
 LAW = Law(
     name="logarithmic",

@@ -1,7 +1,7 @@
 """Loss of a routed mixture of experts: a plane in log size and log experts, with their product."""
 
+from analysis.engine.objective import Objective
 from analysis.law import Coefficient, Input, Law
-from analysis.objective import Objective
 
 LAW = Law(
     name="moe_bilinear",

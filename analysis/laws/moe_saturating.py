@@ -1,7 +1,7 @@
 """Loss of a routed mixture of experts whose gain begins and ends at some number of experts."""
 
+from analysis.engine.objective import Objective
 from analysis.law import Coefficient, Input, Law
-from analysis.objective import Objective
 
 # log10 of the experts that count: `start` of them at E = 1, `limit` at E without end.
 GAIN = "-log10(1 / (experts - 1 + 1 / (1 / start - 1 / limit)) + 1 / limit)"

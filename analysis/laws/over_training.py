@@ -4,8 +4,8 @@ It is the law of size and data with both exponents equal to 2 eta, in C = 6 N D 
 by least squares of plain residuals, as its authors do.
 """
 
+from analysis.engine.objective import Objective
 from analysis.law import Coefficient, Input, Law
-from analysis.objective import Objective
 
 LAW = Law(
     name="over_training",

@@ -4,8 +4,8 @@ Fitted by the binomial likelihood of how many answers passed of how many were dr
 model which never passed counts for what it says; the logarithm of 0 would not.
 """
 
+from analysis.engine.objective import Objective
 from analysis.law import Coefficient, Input, Law
-from analysis.objective import Objective
 
 LAW = Law(
     name="pass_rate",

@@ -1,7 +1,7 @@
 """Accuracy on a task as a sigmoid of the loss, between guessing and the best that can be had."""
 
+from analysis.engine.objective import Objective
 from analysis.law import Coefficient, Input, Law
-from analysis.objective import Objective
 
 LAW = Law(
     name="sigmoid",

@@ -3,8 +3,8 @@
 The inverse of loss = E (1 + (k / time)^(1 / g)), with k = exp(a).
 """
 
+from analysis.engine.objective import Objective
 from analysis.law import Coefficient, Input, Law
-from analysis.objective import Objective
 
 LAW = Law(
     name="time_to_loss",

@@ -3,8 +3,8 @@
 The loss is that over a unigram model, so that vocabularies can be compared; it may be negative.
 """
 
+from analysis.engine.objective import Objective
 from analysis.law import Coefficient, Input, Law
-from analysis.objective import Objective
 
 LAW = Law(
     name="vocabulary",

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.bootstrap import bootstrap
-from analysis.compiled import Vectors, predict, predict_many
-from analysis.covariance import covariance, normal_interval
-from analysis.engine import Optimum, Setup, optimum, refit, setup
-from analysis.intervals import Reading, ends
+from analysis.engine.compiled import Vectors, predict, predict_many
+from analysis.engine.objective import Objective
+from analysis.engine.refit import Optimum, Setup, optimum, refit, setup
 from analysis.law import find_law
-from analysis.linearised import linearised
-from analysis.objective import Objective
 from analysis.points import Points
-from analysis.profile import threshold
+from analysis.uncertainty.bootstrap import bootstrap
+from analysis.uncertainty.covariance import covariance, normal_interval
+from analysis.uncertainty.intervals import Reading, ends
+from analysis.uncertainty.linearised import linearised
+from analysis.uncertainty.profile import threshold
 
 LAW = find_law("chinchilla")
 TRUE = {"E": 1.82, "A": 480.0, "B": 2100.0, "alpha": 0.347, "beta": 0.367}

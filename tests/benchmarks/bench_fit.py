@@ -23,12 +23,12 @@ import scipy
 from jaxtyping import Float
 from scipy.optimize import minimize
 
-from analysis.engine import Optimum, Setup, optimum, refit, setup
+from analysis.engine.refit import Optimum, Setup, optimum, refit, setup
 from analysis.fit import fit
 from analysis.law import find_law
 from analysis.points import points
-from analysis.profile import profile
 from analysis.runs import Runs, read_table
+from analysis.uncertainty.profile import profile
 from analysis.where import parse_where
 
 TABLE = Path(__file__).parents[1] / "data" / "chinchilla_epoch_245.csv"

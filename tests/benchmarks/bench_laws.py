@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.engine import Optimum, Setup, optimum, refit, setup
+from analysis.engine.refit import Optimum, Setup, optimum, refit, setup
 from analysis.law import Law, all_laws, find_law, vector
 from analysis.points import points
 from tests.benchmarks.bench_fit import about, on_one_thread, seconds

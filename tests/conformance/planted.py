@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.compiled import compiled, predict
+from analysis.engine.compiled import compiled, predict
 from analysis.law import Coefficient, Law
 from analysis.points import Columns
 from analysis.runs import Runs

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.compiled import gradient, predict, predict_many
-from analysis.engine import optimum, setup
+from analysis.engine.compiled import gradient, predict, predict_many
+from analysis.engine.objective import KINDS, Objective
+from analysis.engine.refit import optimum, setup
+from analysis.engine.surface import curvature, natural, one_problem, residuals, surface, value
 from analysis.fit import fit
 from analysis.law import FOLDER, Law, all_laws, find_law
-from analysis.objective import KINDS, Objective
 from analysis.points import points
 from analysis.runs import Runs
-from analysis.surface import curvature, natural, one_problem, residuals, surface, value
 from tests.conformance.planted import planted
 from trainers.schema import InputError
 
@@ -168,7 +168,7 @@ def test_two_searches_of_a_law_agree_on_its_own_noisy_runs(law: Law):
 
 
 def test_a_formula_that_cannot_be_read_is_refused_in_one_line():
-    from analysis.formula import parse
+    from analysis.engine.formula import parse
 
     for text, words in (
         ("E + b / x", "expected `target = expression`"),

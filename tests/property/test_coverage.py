@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.objective import Objective
+from analysis.engine.objective import Objective
 from tests.benchmarks.bench_coverage import KINDS, simulate
 
 # 85 % to 95 % is asked of nominal 90 % intervals; the error of a simulation is added.

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from analysis.compiled import predict
+from analysis.engine.compiled import predict
 from analysis.fit import fit
 from analysis.law import Law, find_law
 from analysis.runs import Runs

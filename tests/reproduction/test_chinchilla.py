@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+from analysis.engine.objective import Objective
 from analysis.fit import Fit, as_document, fit
 from analysis.law import find_law
-from analysis.objective import Objective
 from analysis.runs import Runs, read_table
 from analysis.where import parse_where
 

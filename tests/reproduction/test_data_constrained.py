@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.compiled import predict
-from analysis.engine import misfit
+from analysis.engine.compiled import predict
+from analysis.engine.refit import misfit
 from analysis.fit import Fit, fit
 from analysis.law import Law, find_law
 from analysis.runs import Runs, read_table

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from jaxtyping import Float
 
-from analysis.engine import Optimum, optimum, setup
+from analysis.engine.objective import Objective
+from analysis.engine.refit import Optimum, optimum, setup
 from analysis.law import Coefficient, Input, Law
-from analysis.objective import Objective
 from analysis.points import Points
 
 FOLDER = Path(__file__).parent.parent / "data" / "nist"

@@ -12,10 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize
 
-from analysis.allocation import allocation, as_document
-from analysis.best_size import Path, best_sizes, closed_form, searched
-from analysis.compiled import predict, predict_many
-from analysis.cost_models import (
+from analysis.allocation.best_size import Path, best_sizes, closed_form, searched
+from analysis.allocation.budgets import allocation, as_document
+from analysis.allocation.cost_models import (
     SIX_ND,
     CostModel,
     custom_cost,
@@ -24,14 +23,15 @@ from analysis.cost_models import (
     transformer_flops,
     with_serving,
 )
-from analysis.decision_sections import allocation_sections, reach_section
+from analysis.allocation.reach import as_document as reach_document
+from analysis.allocation.reach import reach
+from analysis.allocation.size_and_data import size_and_data
+from analysis.engine.compiled import predict, predict_many
+from analysis.engine.objective import Objective
 from analysis.fit import Fit, fit
 from analysis.law import Law, find_law, vector
-from analysis.objective import Objective
-from analysis.reach import as_document as reach_document
-from analysis.reach import reach
+from analysis.reporting.decision_sections import allocation_sections, reach_section
 from analysis.runs import Runs
-from analysis.size_and_data import size_and_data
 from trainers.schema import InputError
 
 DATA = File(__file__).parent.parent / "data"

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.compare import Candidate, Comparison, as_document, as_documents, compare
-from analysis.contest import criteria, lead, stacked
+from analysis.engine.objective import Objective
+from analysis.judgement.compare import Candidate, Comparison, as_document, as_documents, compare
+from analysis.judgement.contest import criteria, lead, stacked
 from analysis.law import find_law
-from analysis.objective import Objective
 from analysis.points import Columns
 from analysis.runs import Runs
 from trainers.schema import InputError

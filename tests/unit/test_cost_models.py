@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.cost_models import (
+from analysis.allocation.cost_models import (
     SIX_ND,
     CostModel,
     custom_cost,

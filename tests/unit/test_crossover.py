@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.crossover import along, as_document, at_ratio, crossover
+from analysis.engine.objective import Objective
 from analysis.fit import Fit, fit
+from analysis.judgement.crossover import along, as_document, at_ratio, crossover
 from analysis.law import find_law
-from analysis.objective import Objective
-from analysis.paired import drawn_together, same_rows
 from analysis.runs import Runs
+from analysis.uncertainty.paired import drawn_together, same_rows
 from trainers.schema import InputError
 
 POWER, FLOOR = find_law("power"), find_law("power_floor")

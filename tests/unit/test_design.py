@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.design import CHECKS, design_checks, table_checks
-from analysis.design_columns import Design
-from analysis.design_counts import embedding_params, epochs_of
-from analysis.design_ended import censored_runs, ended_trials, lowered
-from analysis.design_noise import CellNoise, below_mean, cell_noise, noise_trend
-from analysis.design_tuning import searched
+from analysis.checks.checks import CHECKS, design_checks, table_checks
+from analysis.checks.columns import Design
+from analysis.checks.counts import embedding_params, epochs_of
+from analysis.checks.ended import censored_runs, ended_trials, lowered
+from analysis.checks.noise import CellNoise, below_mean, cell_noise, noise_trend
+from analysis.checks.tuning import searched
 from analysis.runs import Runs
 from analysis.trials import as_runs
 from sweeps.plan import PlannedTrial, plan

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.design_noise import below_mean
-from analysis.distributions import (
+from analysis.checks.noise import below_mean
+from analysis.uncertainty.distributions import (
     as_uneven,
     at_most,
     chi2_above,
@@ -18,7 +18,7 @@ from analysis.distributions import (
     t_above,
     t_log_density,
 )
-from analysis.ranks import by_chance, middle_slope, ranks
+from analysis.uncertainty.ranks import by_chance, middle_slope, ranks
 
 VALUES = st.floats(-30, 30)
 DEGREES = st.integers(1, 200)

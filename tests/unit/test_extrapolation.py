@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial import distance
 
-from analysis.extrapolation import as_document, extrapolation, reached
-from analysis.holdout import Backtest
+from analysis.judgement.extrapolation import as_document, extrapolation, reached
+from analysis.judgement.holdout import Backtest
 from analysis.law import find_law
 from analysis.points import Points
 from trainers.schema import InputError

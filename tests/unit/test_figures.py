@@ -11,19 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.figures.canvas import TIPS, canvas, log_ticks, picture, spelled_tick, styled
-from analysis.figures.coefficients import profile_picture, tradeoff_picture
-from analysis.figures.curve import default_forecast, forecast_picture
-from analysis.figures.held_out import backtest_picture, ranking_picture
-from analysis.figures.residuals import residual_picture
-from analysis.figures.slices import few_levels, slices_picture
-from analysis.figures.surface import compute_optimal, surface_picture
 from analysis.fit import Fit, fit, predict_fit
-from analysis.holdout import Backtest, backtests
+from analysis.judgement.holdout import Backtest, backtests
 from analysis.law import find_law
+from analysis.reporting.figures.canvas import TIPS, canvas, log_ticks, picture, spelled_tick, styled
+from analysis.reporting.figures.coefficients import profile_picture, tradeoff_picture
+from analysis.reporting.figures.curve import default_forecast, forecast_picture
+from analysis.reporting.figures.held_out import backtest_picture, ranking_picture
+from analysis.reporting.figures.residuals import residual_picture
+from analysis.reporting.figures.slices import few_levels, slices_picture
+from analysis.reporting.figures.surface import compute_optimal, surface_picture
+from analysis.reporting.sections import Picture
+from analysis.reporting.svg import inlined
 from analysis.runs import Runs
-from analysis.sections import Picture
-from analysis.svg import inlined
 
 TRUE = {"E": 1.8, "A": 400.0, "B": 2000.0, "alpha": 0.35, "beta": 0.37}
 

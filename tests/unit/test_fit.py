@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.engine.objective import Objective
 from analysis.fit import as_document, band, fit, predict_fit
 from analysis.law import find_law
-from analysis.objective import Objective
 from analysis.points import Columns, points
 from analysis.runs import Runs
 from trainers.schema import InputError

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.frontier import Frontier, as_document, as_table, frontier
+from analysis.isoflop.frontier import Frontier, as_document, as_table, frontier
 from analysis.runs import Runs
 from trainers.schema import InputError
 

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.holdout import as_document as backtest_document
-from analysis.holdout import backtests, hold_out
+from analysis.engine.objective import Objective
+from analysis.judgement.holdout import as_document as backtest_document
+from analysis.judgement.holdout import backtests, hold_out
+from analysis.judgement.rolling import as_document as rolling_document
+from analysis.judgement.rolling import rolling
 from analysis.law import find_law
-from analysis.objective import Objective
 from analysis.points import Columns
-from analysis.rolling import as_document as rolling_document
-from analysis.rolling import rolling
 from analysis.runs import Runs
 from trainers.schema import InputError
 

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis import hyper_drift, hyper_transfer
-from analysis.hyper import Tuning, as_document, as_table, curve_value, tuning
-from analysis.hyper_drift import drift
-from analysis.hyper_transfer import transfer
 from analysis.runs import Runs
-from analysis.trend import expected
+from analysis.tuning import drift as drifts
+from analysis.tuning import transfer as transfers
+from analysis.tuning.drift import drift
+from analysis.tuning.settings import Tuning, as_document, as_table, curve_value, tuning
+from analysis.tuning.transfer import transfer
+from analysis.tuning.trend import expected
 from trainers.schema import InputError
 
 WIDTHS = (64, 128, 256, 512, 1024)
@@ -354,15 +355,15 @@ def test_documents_are_json_tables_are_full_and_both_the_same_again():
         moved, carried = drift(found, "lr", ["width"]), transfer(found, "width")
         for headers, rows in (
             as_table(found),
-            hyper_drift.as_table(moved),
-            hyper_transfer.as_table(carried),
+            drifts.as_table(moved),
+            transfers.as_table(carried),
         ):
             assert rows
             assert {len(row) for row in rows} == {len(headers)}
         documents = (
             as_document(found),
-            hyper_drift.as_document(moved),
-            hyper_transfer.as_document(carried),
+            drifts.as_document(moved),
+            transfers.as_document(carried),
         )
         return json.dumps(documents, allow_nan=False)
 

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from scipy.optimize import minimize_scalar
 
-from analysis.engine import on_bounds, optimum, refit, setup
-from analysis.evidence import Evidence, allowance
+from analysis.engine.objective import Objective
+from analysis.engine.refit import on_bounds, optimum, refit, setup
 from analysis.fit import Fit, as_document, fit
-from analysis.flatness import flatness
+from analysis.identify.evidence import Evidence, allowance
+from analysis.identify.flatness import flatness
+from analysis.identify.settling import next_run
 from analysis.law import Coefficient, Input, Law, find_law
-from analysis.nextrun import next_run
-from analysis.objective import Objective
 from analysis.points import points
 from analysis.runs import Runs
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.engine.objective import Objective
 from analysis.fit import Fit, fit
-from analysis.influence import as_document, influence
+from analysis.judgement.influence import as_document, influence
 from analysis.law import find_law
-from analysis.objective import Objective
 from analysis.points import Columns
 from analysis.runs import Runs
 from trainers.schema import InputError

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate
 
-from analysis.compute_levels import sort_by_compute
 from analysis.fit import fit
-from analysis.isoflop import IsoFlop, as_document, as_table, isoflop
-from analysis.isoflop_levels import parabola
+from analysis.isoflop.compute_levels import sort_by_compute
+from analysis.isoflop.levels import parabola
+from analysis.isoflop.profiles import IsoFlop, as_document, as_table, isoflop
 from analysis.law import find_law
 from analysis.runs import Runs
 from trainers.schema import InputError

@@ -7,8 +7,8 @@ from jaxtyping import Float
 from scipy import stats
 from scipy.optimize import curve_fit, minimize
 
-from analysis.compiled import predict
-from analysis.engine import optimum, setup
+from analysis.engine.compiled import predict
+from analysis.engine.refit import optimum, setup
 from analysis.fit import fit
 from analysis.law import find_law
 from analysis.points import Points

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from analysis.compiled import predict
-from analysis.engine import optimum, setup
+from analysis.engine.compiled import predict
+from analysis.engine.refit import optimum, setup
 from analysis.law import find_law
 from analysis.points import Points
 from trainers.schema import InputError

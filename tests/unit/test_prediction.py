@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from analysis.engine.objective import Objective
 from analysis.fit import Fit, as_document, fit
-from analysis.known_noise import chi_square
 from analysis.law import Coefficient, Input, Law, find_law
-from analysis.objective import Objective
 from analysis.points import Columns
-from analysis.prediction import errors_of, predict_interval, predict_run
 from analysis.runs import Runs
+from analysis.uncertainty.known_noise import chi_square
+from analysis.uncertainty.prediction import errors_of, predict_interval, predict_run
 from trainers.schema import InputError
 
 LINE = Law(

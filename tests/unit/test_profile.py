@@ -8,12 +8,12 @@ import pytest
 from scipy import stats
 from scipy.optimize import minimize
 
+from analysis.engine.objective import Objective
 from analysis.fit import Fit, fit
 from analysis.law import Coefficient, Input, Law, find_law
-from analysis.objective import Objective
 from analysis.points import Columns
-from analysis.profile import profile
 from analysis.runs import Runs
+from analysis.uncertainty.profile import profile
 from trainers.schema import InputError
 
 LINE = Law(

@@ -14,18 +14,18 @@ import pandas as pd
 import pytest
 from typing_extensions import override
 
-from analysis.compare import compare
-from analysis.figures.residuals import residual_picture
-from analysis.files import finite, write_page
 from analysis.finding import Finding
 from analysis.fit import fit
-from analysis.holdout import backtests
+from analysis.judgement.compare import compare
+from analysis.judgement.holdout import backtests
 from analysis.law import find_law
-from analysis.markdown import escaped
-from analysis.page import Page
-from analysis.report import write_comparison, write_fit_report, write_report
+from analysis.reporting.figures.residuals import residual_picture
+from analysis.reporting.files import finite, write_page
+from analysis.reporting.markdown import escaped
+from analysis.reporting.page import Page
+from analysis.reporting.report import write_comparison, write_fit_report, write_report
+from analysis.reporting.sections import Grid, Section
 from analysis.runs import Omitted, Runs
-from analysis.sections import Grid, Section
 from analysis.study import study
 from analysis.trials import as_runs
 from tests.sweep_trials import MadeTrial, gcd_sweep, gcd_trials, width_sweep, width_trials
@@ -212,7 +212,7 @@ def test_a_sweep_without_a_finished_trial_can_be_reported(tmp_path: Path):
 
 
 def test_the_report_imports_neither_torch_nor_ray_nor_mlflow():
-    code = "import sys, analysis.report; print({'torch', 'ray', 'mlflow'} & set(sys.modules))"
+    code = "import sys, analysis.reporting.report; print({'torch', 'ray', 'mlflow'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.engine.objective import Objective
 from analysis.fit import Fit, fit
+from analysis.judgement.sensitivity import Sensitivity, as_document, digits_in_common, sensitivity
 from analysis.law import find_law
-from analysis.objective import Objective
 from analysis.points import Columns
 from analysis.runs import Runs
-from analysis.sensitivity import Sensitivity, as_document, digits_in_common, sensitivity
 
 TABLE = Path(__file__).parents[1] / "data" / "chinchilla_epoch_245.csv"
 POWER = find_law("power")

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from analysis.answer import answer
+from analysis.reporting.answer import answer
 from analysis.study import Study, study
 from analysis.trials import as_runs
 from sweeps.spec import FitSpec, ReportSpec

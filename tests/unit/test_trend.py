@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from analysis.bowl import (
+from analysis.tuning.bowl import (
     convex,
     curvature,
     fit_bowl,
@@ -16,7 +16,7 @@ from analysis.bowl import (
     vertex_covariance,
     vertices,
 )
-from analysis.trend import drawn_trend, expected, trend
+from analysis.tuning.trend import drawn_trend, expected, trend
 from trainers.schema import InputError
 
 

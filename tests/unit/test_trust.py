@@ -10,10 +10,10 @@ import pytest
 
 from analysis.finding import Finding
 from analysis.fit import Fit, fit
-from analysis.holdout import Backtest, backtests
+from analysis.judgement.holdout import Backtest, backtests
+from analysis.judgement.trust import brief, headlines, rounded, trust
 from analysis.law import find_law
 from analysis.runs import Runs
-from analysis.trust import brief, headlines, rounded, trust
 
 
 @cache

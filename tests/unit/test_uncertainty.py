@@ -5,16 +5,16 @@ import pandas as pd
 import pytest
 from scipy import special, stats
 
-from analysis.bootstrap import bootstrap
-from analysis.covariance import covariance, normal_draws, normal_interval
-from analysis.engine import Setup, optimum, refit, setup
+from analysis.engine.objective import Objective
+from analysis.engine.refit import Setup, optimum, refit, setup
 from analysis.fit import as_document, band, fit
-from analysis.intervals import PLAIN, Reading, ends
 from analysis.law import Coefficient, Input, Law, find_law
-from analysis.objective import Objective
 from analysis.points import Columns, Points
 from analysis.runs import Runs
-from analysis.uncertainty import resamples
+from analysis.uncertainty.bootstrap import bootstrap
+from analysis.uncertainty.covariance import covariance, normal_draws, normal_interval
+from analysis.uncertainty.intervals import PLAIN, Reading, ends
+from analysis.uncertainty.resamples import resamples
 from trainers.schema import InputError
 
 LINE = Law(

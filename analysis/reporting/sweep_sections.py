@@ -1,0 +1,257 @@
+"""The sections of a sweep: claims, tables, contrasts, laws, trials left out, how to reproduce."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from analysis.claims import Verdict
+from analysis.contrast import Contrast
+from analysis.judgement.trust import trust
+from analysis.reporting.answer import signed
+from analysis.reporting.comparison_sections import comparison_sections
+from analysis.reporting.doubt_sections import doubt_sections
+from analysis.reporting.figures.curve import Curve, curves_picture
+from analysis.reporting.figures.sweep import contrast_picture, table_picture
+from analysis.reporting.fit_sections import backtest_section, coefficient_section, fit_figures
+from analysis.reporting.sections import Grid, Section
+from analysis.reporting.tuning_sections import isoflop_sections, tuning_sections
+from analysis.runs import Omitted
+from analysis.study import Row, Study, SweepFit, Table, axis_fields, described
+from analysis.summary import INTERVAL, Summary, between, conditions, number, stated, written
+
+LISTED = 100  # trials left out for one reason that are listed one by one
+
+
+def claim_sections(study: Study) -> Iterator[Section]:
+    """Every claim with its verdict, in the order of the sweep file."""
+    if study.verdicts:
+        yield Section(
+            "Claims",
+            table=Grid(
+                ("verdict", "claim", "published", "expected", "here", "trials"),
+                tuple(_claim(one) for one in study.verdicts),
+            ),
+            note=f"Intervals of metrics: {INTERVAL}. Intervals of coefficients: 95 % bootstrap "
+            "interval of the fit.",
+        )
+
+
+def table_sections(study: Study) -> Iterator[Section]:
+    """Every table of the sweep file with its figure."""
+    for place, table in enumerate(study.tables, 1):
+        yield Section(
+            table.spec.title,
+            answer=_only(table.spec.where),
+            table=_grid(table),
+            picture=table_picture(f"table-{place}", table),
+            note=f"Means over all trials of the row, with the {INTERVAL}; it includes how much the "
+            f"settings that are not named change the metric. {table.spec.note}".strip(),
+        )
+
+
+def contrast_sections(study: Study) -> Iterator[Section]:
+    """Every contrast of the sweep file with its figure."""
+    for place, one in enumerate(study.contrasts, 1):
+        yield Section(
+            one.spec.title,
+            answer=_only(one.spec.where),
+            table=_differences(one),
+            picture=contrast_picture(f"contrast-{place}", one),
+            note="Each pair differs in this field only, and has the same replicate; 95 % Student t "
+            f"interval over pairs. {one.spec.note}".strip(),
+        )
+
+
+def law_sections(study: Study) -> Iterator[Section]:
+    """Every fit of the sweep file: one figure for its splits, then each split by itself."""
+    for spec in study.sweep.report.fits:
+        group = [one for one in study.fits if one.name == spec.name]
+        if not group:
+            continue
+        unit = f" ({spec.unit})" if spec.unit else ""
+        one_input = [one for one in group if one.fit is not None and len(one.fit.inputs) == 1]
+        curves = [Curve(conditions(one.group), one.fit) for one in one_input if one.fit is not None]
+        yield Section(
+            f"Law {spec.name}: {spec.metric}{unit}",
+            answer=_only(spec.where),
+            picture=curves_picture(f"fit-{spec.name}", curves, spec.unit),
+            note=spec.note,
+        )
+        for place, one in enumerate(group, 1):
+            yield from _split(one, f"fit-{spec.name}-{place}", alone=len(group) == 1)
+
+
+def decision_sections(study: Study) -> Iterator[Section]:
+    """Best settings and best sizes, as the sweep file asks for them."""
+    for one in study.tunings:
+        if one.found is None:
+            yield Section(f"Best {' and '.join(one.spec.settings)}", f"None: {one.refused}.")
+        else:
+            yield from tuning_sections(
+                f"tuning-{one.spec.name}", one.found, one.drifts, one.carried
+            )
+    for one in study.isoflops:
+        if one.found is None:
+            yield Section("IsoFLOP profiles", f"None: {one.refused}.")
+        else:
+            yield from isoflop_sections(f"isoflop-{one.spec.name}", one.found)
+
+
+def omitted_section(study: Study) -> Section:
+    """Every trial that no fit and no table uses, and why."""
+    if not study.omitted:
+        return Section(
+            "Trials left out", "None: every trial finished and every value could be used."
+        )
+    fields = axis_fields(study.sweep)
+    seen: dict[str, int] = {}
+    rows: list[tuple[str, ...]] = []
+    for one in study.omitted:
+        seen[one.reason] = seen.get(one.reason, 0) + 1
+        if seen[one.reason] <= LISTED:
+            rows.append(_omitted(one, fields))
+    more = [f"{count - LISTED} more: {reason}" for reason, count in seen.items() if count > LISTED]
+    return Section(
+        "Trials left out",
+        f"{len(study.omitted)} {'trial is' if len(study.omitted) == 1 else 'trials are'} in no "
+        "table and no fit, for the reason beside each.",
+        table=Grid(("trial", "outcome", *fields, "seed", "reason"), tuple(rows)),
+        note=f"{'; '.join(more)} (all are in study.json)." if more else "",
+    )
+
+
+def best_sections(study: Study) -> Iterator[Section]:
+    """The finished trial that is best by the objective."""
+    if study.best is not None:
+        where = f" with {conditions(study.best.group)}" if study.best.group else ""
+        yield Section(
+            "Best trial",
+            f"{study.sweep.objective.metric} {number(study.best.value)}{where}.",
+            note=f"Trial {study.best.key}. The best of many trials is better than it would be again.",
+        )
+
+
+def reproduce_sections(study: Study, resolved: str, *, shipped: bool) -> Iterator[Section]:
+    """The commands, and the sweep file with every default filled in."""
+    name = study.sweep.name
+    file = name if shipped else f"{name}.yaml"
+    yield Section(
+        "To reproduce",
+        "The sweep ships with lawsweep:"
+        if shipped
+        else f"Save the sweep file below as {name}.yaml, then:",
+        code=f"lawsweep launch {file}\nlawsweep report {name}",
+    )
+    yield Section(
+        "The sweep file with every default filled in", code=resolved, level=3, folded=True
+    )
+
+
+def _split(one: SweepFit, prefix: str, *, alone: bool) -> Iterator[Section]:
+    title = described(one.group) if not alone else f"Coefficients of {one.name}"
+    if one.fit is None:
+        yield Section(title, f"no fit: {one.refused}.", level=3)
+        return
+    judged = trust(one.fit, one.backtests)
+    yield coefficient_section(title, one.fit, judged, one.notes, level=3)
+    if alone or len(one.fit.inputs) > 1:
+        yield from fit_figures(prefix, one.fit, unit=one.spec.unit, curve=False)
+    yield from backtest_section(prefix, one.fit, one.backtests, one.spec.unit)
+    if one.ranking is not None:
+        for section in comparison_sections(one.ranking, one.spec.metric):
+            drawn = section.picture
+            named = None if drawn is None else replace(drawn, name=f"{prefix}-{drawn.name}")
+            yield replace(section, picture=named, level=3)
+    for section in doubt_sections(prefix, one.fit):
+        yield replace(section, level=3)
+
+
+def _claim(one: Verdict) -> tuple[str, ...]:
+    unsure = ", uncertain" if not one.sure and one.verdict != "not comparable" else ""
+    here = "no value" if one.value is None else number(one.value)
+    return (
+        f"{one.verdict}{unsure}",
+        f"{one.say}\n{one.reason}. {one.note}".rstrip(),
+        "not stated" if one.published is None else stated(one.published),
+        one.expected,
+        here if one.low is None else f"{here}\n{between(one.low, one.high)}",
+        str(one.trials),
+    )
+
+
+def _only(where: Mapping[str, Any]) -> str:
+    return f"Only trials with {conditions(list(where.items()))}." if where else ""
+
+
+def _grid(table: Table) -> Grid:
+    spec = table.spec
+    headers = (
+        *spec.rows,
+        *spec.metrics,
+        *((spec.beside,) if spec.beside else ()),
+        *(f"{detail}, in most trials" for detail in spec.lists),
+        "trials",
+    )
+    return Grid(headers, tuple(_row(row, beside=bool(spec.beside)) for row in table.rows))
+
+
+def _row(row: Row, *, beside: bool) -> tuple[str, ...]:
+    more = f"\n{row.omitted} more did not finish" if row.omitted else ""
+    return (
+        *(written(value) for _, value in row.group),
+        *(_mean(one, row.trials) for one in row.metrics),
+        *((_mean_only(row.beside),) if beside else ()),
+        *(written(list(members)) or "nothing" for members in row.lists),
+        f"{row.trials}{more}",
+    )
+
+
+def _mean(one: Summary | None, trials: int) -> str:
+    if one is None:
+        return "no value"
+    small = [] if one.low is None or one.low == one.high else [between(one.low, one.high)]
+    small += [f"of {one.count}"] if one.count != trials else []
+    return "\n".join([number(one.mean), *small])
+
+
+def _mean_only(one: Summary | None) -> str:
+    return "no value" if one is None else number(one.mean)
+
+
+def _differences(one: Contrast) -> Grid:
+    spec = one.spec
+    return Grid(
+        (
+            *spec.rows,
+            spec.field,
+            f"{spec.metric} at {written(spec.base)}",
+            f"{spec.metric} here",
+            "difference",
+            "pairs",
+        ),
+        tuple(
+            (
+                *(written(value) for _, value in row.group),
+                written(row.value),
+                "no value" if row.base_mean is None else number(row.base_mean),
+                "no value" if row.mean is None else number(row.mean),
+                "no pairs"
+                if row.difference is None
+                else f"{signed(row.difference.mean)}\n"
+                f"{between(row.difference.low, row.difference.high)}",
+                f"{0 if row.difference is None else row.difference.count}"
+                + (f"\n{row.unpaired} trials without a partner" if row.unpaired else ""),
+            )
+            for row in one.rows
+        ),
+    )
+
+
+def _omitted(one: Omitted, fields: Sequence[str]) -> tuple[str, ...]:
+    return (
+        one.key,
+        one.outcome,
+        *(written(one.fields[field]) if field in one.fields else "" for field in fields),
+        written(one.fields["seed"]) if "seed" in one.fields else "",
+        one.reason,
+    )
