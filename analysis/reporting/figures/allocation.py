@@ -2,7 +2,6 @@
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.axes import Axes
 
 from analysis.allocation.best_size import Path, best_sizes
 from analysis.allocation.budgets import Allocation, around
@@ -12,6 +11,7 @@ from analysis.allocation.size_and_data import size_and_data
 from analysis.engine.compiled import predict_many
 from analysis.fit import Fit
 from analysis.reporting.figures.canvas import (
+    Canvas,
     canvas,
     colour,
     picture,
@@ -58,7 +58,7 @@ def cost_curves_picture(
             axes.plot(
                 np.exp(sizes), curve, color=tint, label=f"{brief(one.budget)} {found.cost.unit}"
             )
-            _across(axes, one.params, one.loss.value, tint)
+            _across(drawn, one.params, one.loss.value, tint)
             axes.plot(
                 [one.params.value],
                 [one.loss.value],
@@ -162,7 +162,9 @@ def _band(
     return both[:, 0], both[:, 1]
 
 
-def _across(axes: Axes, one: Ranged, height: float, tint: str) -> None:
+def _across(drawn: Canvas, one: Ranged, height: float, tint: str) -> None:
     """A bar from end to end of an interval."""
     if one.low is not None and one.high is not None:
-        axes.plot([one.low, one.high], [height, height], color=tint, linewidth=2.2, alpha=0.75)
+        drawn.axes.plot(
+            [one.low, one.high], [height, height], color=tint, linewidth=2.2, alpha=0.75
+        )
