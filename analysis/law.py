@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
@@ -190,7 +191,11 @@ def find_law(name: str) -> Law:
     stem, colon, size = name.partition(":")
     known = sorted(file.stem for file in FOLDER.glob("*.py") if file.stem != "__init__")
     if stem not in known:
-        raise InputError(f"law: expected one of {', '.join(known)}, got {shown(name)}")
+        near = get_close_matches(stem, known, n=3, cutoff=0.5)
+        hint = f"; near it: {', '.join(near)}" if near else ""
+        raise InputError(
+            f"law: expected one that `lawsweep laws` lists, or a formula, got {shown(name)}{hint}"
+        )
     module = importlib.import_module(f"analysis.laws.{stem}")
     if not colon:
         return module.LAW

@@ -7,9 +7,12 @@ inside (the chain rule, in forward mode).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from typing import Any
 
 import sympy as sp
+
+NAMED = (sp.Function, sp.Pow, sp.Min, sp.Max)
 
 Expression = Any
 """A sympy expression; sympy's annotations do not say what its functions return."""
@@ -32,15 +35,33 @@ def jets(formula: Expression, variables: Sequence[Any]) -> Jets:
     """The formula with its derivatives by some variables."""
     made = _Making(tuple(variables))
     for node in sp.postorder_traversal(formula):
-        new = isinstance(node, sp.Function | sp.Pow) and node not in made.named
+        new = isinstance(node, NAMED) and node not in made.named
         if new and node.free_symbols & set(variables):
             made.name(node)
     value = formula.xreplace(made.named)
     first, second = made.derivatives(value, value)
-    return Jets(tuple(made.lines), value, tuple(first.get(one, sp.S.Zero) for one in variables), {
-        (variables.index(one), variables.index(other)): slope
-        for (one, other), slope in second.items()
-    })  # fmt: skip
+    names = [one for one, _ in made.lines]
+    wanted = [value, *(first.get(one, sp.S.Zero) for one in variables), *second.values()]
+    shared, shorter = sp.cse(
+        [*(line for _, line in made.lines), *wanted], sp.numbered_symbols("q", real=True)
+    )
+    lines = _in_order([*zip(names, shorter[: len(names)], strict=True), *shared])
+    value, *slopes = shorter[len(names) :]
+    pairs = [(variables.index(one), variables.index(other)) for one, other in second]
+    return Jets(
+        lines,
+        value,
+        tuple(slopes[: len(variables)]),
+        dict(zip(pairs, slopes[len(variables) :], strict=True)),
+    )
+
+
+def _in_order(lines: Sequence[tuple[Any, Expression]]) -> tuple[tuple[Any, Expression], ...]:
+    """The lines so that each stands after those whose names it uses."""
+    uses = {name: line.free_symbols for name, line in lines}
+    inside = {name: used & set(uses) for name, used in uses.items()}
+    line_of = dict(lines)
+    return tuple((name, line_of[name]) for name in TopologicalSorter(inside).static_order())
 
 
 class _Making:
@@ -70,7 +91,7 @@ class _Making:
         parts = [one for one in inner.free_symbols if one in self.first]
         parts.sort(key=lambda one: one.name)
         # What is worked out already is not worked out again inside its own derivative.
-        known = {inner: symbol} if isinstance(inner, sp.Function | sp.Pow) else {}
+        known = {inner: symbol} if isinstance(inner, NAMED) else {}
         slopes = {one: inner.diff(one) for one in parts}
         first: dict[Any, Expression] = {}
         second: dict[tuple[Any, Any], Expression] = {}
@@ -81,7 +102,8 @@ class _Making:
             for pair, own in self.second[part].items():
                 second[pair] = second.get(pair, sp.S.Zero) + slope * own
             for other in parts:
-                bend = slopes[part].diff(other).xreplace(known)
+                # No run lies exactly on the edge of a minimum, where a slope jumps.
+                bend = slopes[part].diff(other).replace(sp.DiracDelta, _never).xreplace(known)
                 if bend == 0:
                     continue
                 for one, own in self.first[part].items():
@@ -98,3 +120,7 @@ class _Making:
         symbol = sp.Symbol(f"p{len(self.lines)}", real=True)
         self.lines.append((symbol, slope))
         return symbol
+
+
+def _never(*_: Any) -> Expression:
+    return sp.S.Zero

@@ -85,39 +85,37 @@ def refit(
     *,
     weight: Float[np.ndarray, "problem run"] | None = None,
     measured: Float[np.ndarray, "problem run"] | None = None,
+) -> Refitted:
+    """Fit again, each problem with its own weights or measurements, from each of some starts.
+
+    The starts are coefficients in the units of the law; the lowest that one of them leads to counts.
+    """
+    on = of.surface
+    problems = _problems(on, weight, measured)
+    return _refitted(on, resolve(on, problems, _inside(on, start)))
+
+
+def refit_each(
+    of: Setup,
+    start: Float[np.ndarray, "problem coefficient"],
+    *,
+    weight: Float[np.ndarray, "problem run"] | None = None,
     hold: Mapping[str, Float[np.ndarray, " problem"]] | None = None,
 ) -> Refitted:
-    """Fit again, each problem with its own weights, measurements or held coefficients.
-
-    `start` holds coefficients in the units of the law: one row per problem, or up to three rows from
-    each of which every problem is solved (the best answer counts).
-    """
-    on = of.surface if not hold else _holding(of, frozenset(hold))
-    count = max(
-        [len(one) for one in (weight, measured) if one is not None]
-        + [len(one) for one in (hold or {}).values()]
-        + [1]
-    )
-    base = one_problem(on)
-    low, high = base.low, base.high
-    starts = _inside(on, start)
-    if hold:
-        low, high = (np.repeat(one, count, axis=0) for one in (low, high))
-        internal = np.repeat(start[:1], count, axis=0) if len(start) != count else start.copy()
-        for name, values in hold.items():
-            internal[:, of.law.place[name]] = values
-        internal = _inside(on, internal)
-        for name in hold:
-            place = of.law.place[name]
-            low[:, place] = high[:, place] = internal[:, place]
-        if len(start) == count:
-            starts = internal
-    target = base.target if measured is None else _targets(on, measured)
-    problems = Problems(target, base.weight if weight is None else weight, low, high)
-    one_each = len(start) == count > 1
-    found = refine(on, problems, starts) if one_each else resolve(on, problems, starts)
-    scale = np.exp(found.vectors[:, -1]) if on.objective.fits_scale else None
-    return Refitted(natural(on, found.vectors), found.value, scale, found.converged)
+    """Fit again, each problem from a start of its own, with its own weights or held coefficients."""
+    if not hold:
+        on = of.surface
+        return _refitted(on, refine(on, _problems(on, weight, None), _inside(on, start)))
+    on = _holding(of, frozenset(hold))
+    moved = start.copy()
+    for name, values in hold.items():
+        moved[:, of.law.place[name]] = values
+    inside, problems = _inside(on, moved), _problems(on, weight, None)
+    low, high = (np.repeat(one, len(start), axis=0) for one in (problems.low, problems.high))
+    for name in hold:
+        place = of.law.place[name]
+        low[:, place] = high[:, place] = inside[:, place]
+    return _refitted(on, refine(on, replace(problems, low=low, high=high), inside))
 
 
 def curvature_at(of: Setup, vectors: Vectors, scale: float | None = None) -> Curvature:
@@ -138,6 +136,25 @@ def on_bounds(of: Setup, found: Solution) -> Bool[np.ndarray, " coefficient"]:
 def misfit(of: Setup, vectors: Vectors) -> Float[np.ndarray, "problem run"]:
     """Predicted less measured for every run: of logarithms, or plain, as the objective says."""
     return residuals(of.surface, of.surface.target[None], _inside(of.surface, vectors))
+
+
+def _problems(
+    on: Surface,
+    weight: Float[np.ndarray, "problem run"] | None,
+    measured: Float[np.ndarray, "problem run"] | None,
+) -> Problems:
+    base = one_problem(on)
+    return Problems(
+        base.target if measured is None else _targets(on, measured),
+        base.weight if weight is None else weight,
+        base.low,
+        base.high,
+    )
+
+
+def _refitted(on: Surface, found: Solution) -> Refitted:
+    scale = np.exp(found.vectors[:, -1]) if on.objective.fits_scale else None
+    return Refitted(natural(on, found.vectors), found.value, scale, found.converged)
 
 
 def _inside(on: Surface, vectors: Vectors) -> Float[np.ndarray, "problem variable"]:

@@ -6,6 +6,8 @@ local minima). All problems of a call run together in numpy, in blocks that fit 
 cache, and the outcome is a function of the arguments alone.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +25,7 @@ STRAIGHT = 15  # steps of all starts, before the best go on
 AGAIN = 200  # steps of a resample
 BASINS, SAME_BASIN = 3, 0.02  # optima whose exponents differ by less than 0.02 count as one
 MARQUARDT = 0.03
+MOST_THREADS = 8
 AGREED = 1e-8  # relative difference of two objectives that are the same optimum
 
 
@@ -68,21 +71,26 @@ def solve(on: Surface, problems: Problems, *, certify: bool = False) -> Solution
 def resolve(
     on: Surface, problems: Problems, starts: Float[np.ndarray, "start variable"]
 ) -> Solution:
-    """Solve many problems (resamples) from the optima of one; the best that is reached."""
-    best: Solution | None = None
-    for start in starts[:BASINS]:
-        new = refine(on, problems, np.repeat(start[None], len(problems), axis=0), steps=AGAIN)
-        if best is None:
-            best = new
-            continue
+    """Solve many problems (resamples), each from the optima of one; the best that is reached.
+
+    All starts go some steps; of each problem the one that stands lowest then goes on.
+    """
+    count, steps = len(problems), AGAIN if len(starts) == 1 else STRAIGHT
+    best = refine(on, problems, np.repeat(starts[:1], count, axis=0), steps=steps)
+    if len(starts) == 1:
+        return best
+    for start in starts[1:]:
+        new = refine(on, problems, np.repeat(start[None], count, axis=0), steps=steps)
         better = new.value < best.value
         best = Solution(
             np.where(better[:, None], new.vectors, best.vectors),
             np.where(better, new.value, best.value),
             np.where(better, new.converged, best.converged),
         )
-    if best is None:
-        raise ValueError("expected at least one optimum to start from")
+    left = np.flatnonzero(~best.converged)
+    ended = refine(on, problems.of(left), best.vectors[left], steps=AGAIN)
+    best.vectors[left], best.value[left] = ended.vectors, ended.value
+    best.converged[left] = ended.converged
     return best
 
 
@@ -91,7 +99,8 @@ def refine(on: Surface, problems: Problems, starts: Variables, steps: int = 1_00
     vectors, values = starts.copy(), np.empty(len(starts))
     converged = np.zeros(len(starts), dtype=bool)
     size = block_of(on)
-    for start in range(0, len(starts), size):
+
+    def work(start: int) -> None:
         block = slice(start, start + size)
         # Steps from far away may overflow; they are not taken.
         with np.errstate(all="ignore"):
@@ -101,7 +110,22 @@ def refine(on: Surface, problems: Problems, starts: Variables, steps: int = 1_00
             found.value,
             found.converged,
         )
+
+    first = range(0, len(starts), size)
+    if len(first) == 1:
+        work(0)
+    elif first:
+        # Blocks know nothing of each other, and numpy leaves the interpreter to other threads.
+        with ThreadPoolExecutor(min(len(first), threads())) as pool:
+            list(pool.map(work, first))
     return Solution(vectors, values, converged)
+
+
+def threads() -> int:
+    """Processors that this process may use."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(int(told) if told.isdigit() else MOST_THREADS, allowed or 1))
 
 
 def _from(on: Surface, problems: Problems, starts: Float[np.ndarray, "start variable"]) -> Solution:

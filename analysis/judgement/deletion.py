@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from analysis.engine.compiled import Vectors
-from analysis.engine.refit import Setup, misfit, refit
+from analysis.engine.refit import Setup, misfit, refit, refit_each
 from analysis.law import Law
 from analysis.points import Points, check_design, level_of
 from trainers.schema import InputError
@@ -119,7 +119,7 @@ def _pushed(
         tried = tried[~out[tried]]
         weight = np.repeat((~out).astype(np.float64)[None], len(tried), axis=0)
         weight[np.arange(len(tried)), tried] = 0
-        found = refit(of, np.repeat(best, len(tried), axis=0), weight=weight)
+        found = refit_each(of, np.repeat(best, len(tried), axis=0), weight=weight)
         moved = sign * (found.vectors[:, column] - vector[0, column])
         for place in np.argsort(-moved, kind="stable"):
             if determined(of.law, of.points, weight[place] > 0):

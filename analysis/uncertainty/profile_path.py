@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from analysis.engine.compiled import Vectors
-from analysis.engine.refit import Setup, refit
+from analysis.engine.refit import Setup, refit_each
 from analysis.engine.surface import natural
 from analysis.uncertainty.covariance import Covariance
 
@@ -176,7 +176,7 @@ def _solved(
     best: Path | None = None
     name = of.law.coefficients[place].name
     for start in starts:
-        new = refit(of, _moved(of, start, place, values), hold={name: values})
+        new = refit_each(of, _moved(of, start, place, values), hold={name: values})
         objective = np.where(np.isfinite(new.value), new.value, np.inf)
         made = Path(place, values, objective, new.vectors, new.converged)
         best = made if best is None else _better(best, made)

@@ -15,7 +15,7 @@ import numpy as np
 
 from analysis.engine.compiled import Vectors, predict, predict_many
 from analysis.engine.objective import Objective
-from analysis.engine.refit import Optimum, Setup, optimum, refit, setup
+from analysis.engine.refit import Optimum, Setup, optimum, refit_each, setup
 from analysis.law import find_law
 from analysis.points import Points
 from analysis.uncertainty.bootstrap import bootstrap
@@ -140,7 +140,7 @@ def _profile(of: Setup, found: Optimum, best: Vectors) -> tuple[np.ndarray, np.n
     for place, one in enumerate(LAW.coefficients):
         rise, _ = threshold(of, best, found.scale, spread, place, LEVEL)
         held = {one.name: VECTOR[:, place]}
-        value = min(float(refit(of, start, hold=held).value[0]) for start in (VECTOR, best))
+        value = min(float(refit_each(of, start, hold=held).value[0]) for start in (VECTOR, best))
         if value - found.value > rise:
             low[place] = high[place] = np.nan
     return low, high

@@ -158,7 +158,7 @@ COMMANDS = [
     (["ui", "--port", "99999999"], "--port"),
     (["ui"], "expected a sweep"),
     (["fit", "missing.csv", "--law", "power", "--map", "x=a", "--map", "loss=b"], "missing.csv"),
-    (["fit", "missing.csv", "--law", "gravity", "--map", "x=a"], "gravity"),
+    (["fit", "missing.csv", "--law", "gravity", "--map", "x=a"], "missing.csv"),
     (["no-such-command"], "no-such-command"),
 ]
 

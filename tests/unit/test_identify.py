@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from analysis.engine.objective import Objective
-from analysis.engine.refit import on_bounds, optimum, refit, setup
+from analysis.engine.refit import on_bounds, optimum, refit_each, setup
 from analysis.fit import Fit, as_document, fit
 from analysis.identify.evidence import Evidence, allowance
 from analysis.identify.flatness import flatness
@@ -153,7 +153,7 @@ def test_the_ends_of_a_flat_valley_are_where_the_profile_passes_what_noise_allow
     limit = on.found.value + allowance(on)
 
     def excess(exponent: float) -> float:
-        held = refit(on.of, on.found.vectors[:1], hold={"c": np.array([exponent])})
+        held = refit_each(on.of, on.found.vectors[:1], hold={"c": np.array([exponent])})
         return float(held.value[0]) - limit
 
     for end, outward in ((flat.low, 0.9), (flat.high, 1.1)):
