@@ -43,7 +43,7 @@ class Points:
 
     values: dict[str, Float[np.ndarray, " run"]]
     measured: Float[np.ndarray, " run"]
-    replicates: tuple[Float[np.ndarray, " replicate"], ...]
+    replicates: tuple[Float[np.ndarray, " _"], ...]
     cluster: Int[np.ndarray, " run"] | None = None
     noise: Float[np.ndarray, " run"] | None = None
     censored: Bool[np.ndarray, " run"] | None = None

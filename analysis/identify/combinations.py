@@ -21,7 +21,10 @@ class Combination:
 
 
 def combinations(
-    of: Setup, best: Vectors, draws: Vectors, level: float = 0.95
+    of: Setup,
+    best: Float[np.ndarray, "1 coefficient"],
+    draws: Float[np.ndarray, "draw coefficient"],
+    level: float = 0.95,
 ) -> tuple[Combination, ...]:
     """The combinations of a fit, to be quoted where its coefficients move together.
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from analysis.engine.compiled import Vectors
 from analysis.engine.refit import Optimum, Setup, misfit
 from analysis.engine.surface import natural
 from analysis.points import Points, Pool
@@ -108,6 +107,8 @@ def limits(
     return low, high
 
 
-def _natural(of: Setup, vector: Float[np.ndarray, " coefficient"]) -> Vectors:
+def _natural(
+    of: Setup, vector: Float[np.ndarray, " coefficient"]
+) -> Float[np.ndarray, " coefficient"]:
     with np.errstate(all="ignore"):
         return natural(of.surface, vector[None])[0]

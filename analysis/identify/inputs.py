@@ -54,7 +54,7 @@ def _copies(on: Evidence) -> int:
     table = np.stack([*on.on.values.values(), measured])
     _, first = np.unique(table, axis=1, return_index=True)
     rest = np.setdiff1d(np.arange(len(measured)), first)
-    return sum(float(f"{one:.{DIGITS - 1}e}") != one for one in measured[rest])
+    return sum(float(f"{one:.{DIGITS - 1}e}") != one for one in measured[rest].tolist())
 
 
 def _one_input(on: Evidence, one: Input) -> Iterator[Finding]:

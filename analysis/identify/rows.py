@@ -83,7 +83,8 @@ def _groups(on: Evidence, places: list[int], few: int) -> Int[np.ndarray, "group
     inverse = np.linalg.pinv(curved @ jacobian.T, hermitian=True)
     pull = -inverse @ (jacobian * (losses.first[0] / unit))
     order = [np.argsort(pull[np.flatnonzero(free == place)[0]], kind="stable") for place in places]
-    return np.array([part for one in order for part in (one[:few], one[-few:])], dtype=np.int64)
+    ends = [part for one in order for part in (one[:few], one[-few:])]
+    return np.array(ends, dtype=np.int64).reshape(-1, few)
 
 
 def _again(

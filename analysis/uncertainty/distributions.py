@@ -12,23 +12,23 @@ def normal_above(value: float) -> float:
     return float(special.ndtr(-value))
 
 
-def chi2_above(value: float, degrees: float) -> float:
+def chi2_above(value: float, degrees: float | int) -> float:
     """The probability that a chi-squared number is larger."""
     return float(special.chdtrc(degrees, value))
 
 
-def t_above(value: float, degrees: float) -> float:
+def t_above(value: float, degrees: float | int) -> float:
     """The probability that a Student t number is larger."""
     return float(special.stdtr(degrees, -value))
 
 
-def f_above(value: float, above: float, below: float) -> float:
+def f_above(value: float, above: float | int, below: float | int) -> float:
     """The probability that an F number with these degrees of freedom is larger."""
     return float(special.fdtrc(above, below, value))
 
 
 def t_log_density(
-    value: Float[np.ndarray, " run"], degrees: float, scale: Float[np.ndarray, " run"]
+    value: Float[np.ndarray, " run"], degrees: float | int, scale: Float[np.ndarray, " run"]
 ) -> Float[np.ndarray, " run"]:
     """The natural logarithm of the density of a Student t number of that scale."""
     half = (degrees + 1) / 2

@@ -279,7 +279,6 @@ def test_very_many_rows_are_not_drawn_and_a_fit_says_so():
         ("clusters", "column of clusters"),
         ("replicates", "pooled cells"),
         ("counts", "column of counts"),
-        ("columns", "expected one of auto, rows"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(kind: str, words: str):

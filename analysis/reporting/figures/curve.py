@@ -96,7 +96,8 @@ def forecast_picture(name: str, fitted: Fit, ahead: Forecast, unit: str = "") ->
                 for edge in (ahead.low, ahead.high):
                     drawn.axes.plot(x, edge[part], style, color=colour(0), linewidth=0.8, alpha=0.7)
         if ahead.x.max() > seen.max():
-            _mark_end(drawn, float(seen.max()), top=ahead.predicted[-1] < ahead.predicted[0])
+            falls = bool(ahead.predicted[-1] < ahead.predicted[0])
+            _mark_end(drawn, float(seen.max()), top=falls)
         _dots(drawn, fitted, 0)
         drawn.label(short(column), target_words(fitted, unit))
         drawn.legend(columns=2)
@@ -124,7 +125,7 @@ def default_forecast(fitted: Fit, times: float = 4.0) -> Forecast:
     )
 
 
-def _axes(drawn: Canvas, levels: Vector, losses: Vector) -> None:
+def _axes(drawn: Canvas, levels: Vector, losses: Float[np.ndarray, " loss"]) -> None:
     distinct = np.unique(levels)
     few = [float(level) for level in distinct] if len(distinct) <= 8 and levels.max() < 1e5 else []
     # Levels that lie close together would print over each other.

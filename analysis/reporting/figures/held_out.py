@@ -99,7 +99,7 @@ def ranking_picture(
                 color=colour(0), markeredgecolor=PAPER, markeredgewidth=0.5,
             )  # fmt: skip
             for point, off in zip(points, error.tolist(), strict=True):
-                drawn.tip(off, place, f"{law}\n{point_words(point)}")
+                drawn.tip(off, float(place), f"{law}\n{point_words(point)}")
         drawn.axes.set_yticks(range(len(shown)), [plain(short(law, 26)) for law, _ in shown])
         drawn.axes.tick_params(axis="y", length=0)
         drawn.axes.set_xlabel(plain(f"predicted less measured {target}, %"))

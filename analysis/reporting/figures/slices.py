@@ -31,7 +31,7 @@ Vector = Float[np.ndarray, " run"]
 class Levels:
     """A few levels of an input, and for every run the one that it is nearest to."""
 
-    values: Vector
+    values: Float[np.ndarray, " level"]
     nearest: Int[np.ndarray, " run"]
     exact: bool
 

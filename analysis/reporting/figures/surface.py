@@ -77,20 +77,20 @@ def surface_picture(
         )
 
 
-def number_of(level: float, levels: Vector) -> str:
+def number_of(level: float, levels: Float[np.ndarray, " level"]) -> str:
     """A contour's value, with as many digits as tell it from its neighbours."""
     gap = float(np.diff(levels).min()) if len(levels) > 1 else abs(level)
     digits = max(0, 1 - int(np.floor(np.log10(gap)))) if gap > 0 else 3
     return f"{level:.{digits}f}" if 1e-3 <= abs(level) < 1e5 else number(level)
 
 
-def _padded(values: Vector) -> Vector:
+def _padded(values: Vector) -> Float[np.ndarray, " grid"]:
     low, high = float(values.min()), float(values.max())
     room = max(high / low, 1.2) ** 0.05
     return np.geomspace(low / room, high * room, GRID)
 
 
-def _levels(height: Float[np.ndarray, "row column"]) -> Vector:
+def _levels(height: Float[np.ndarray, "row column"]) -> Float[np.ndarray, " level"]:
     """Levels that divide the surface into equal shares, so that steep and flat parts show both."""
     shares = np.quantile(height, np.linspace(0.02, 0.98, CONTOURS))
     gap = float(np.ptp(shares)) / CONTOURS

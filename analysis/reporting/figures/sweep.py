@@ -95,7 +95,7 @@ def _dots(
             )
             interval = f" ({between(one.low, one.high)})"
         where = conditions(group) or "all trials"
-        drawn.tip(one.mean, place, f"{where}\n{label} {number(one.mean)}{interval}")
+        drawn.tip(one.mean, float(place), f"{where}\n{label} {number(one.mean)}{interval}")
     known = [(place, one.mean) for place, one in enumerate(means) if one is not None]
     drawn.axes.plot(
         [mean for _, mean in known],
