@@ -23,6 +23,7 @@ BACK = 1e3  # times below the smallest
 STEPS = 1_000
 HALVINGS = 60
 SAID = 0.005  # probability from which a number is given
+CLOSE = 1e-9  # relative: a scale so near to where the search ended is that end
 SURE = 0.05  # probability of an unreachable target from which it is said
 FARTHEST = (math.inf, 1e300, 1e100, 1e30)  # places that stand for an endless scale
 
@@ -159,6 +160,8 @@ def _text(found: Reach) -> str:
     chance = ""
     if found.unreachable is not None and found.unreachable >= SAID:
         chance = f"; it is never reached in {found.unreachable:.0%} of the resamples"
+    if found.scale is not None and found.scale.value <= found.within[0] * (1 + CLOSE):
+        return f"{goal} is met at every {found.input} of the runs, and down to {brief(found.within[0])}"
     if found.scale is None:
         limit = "" if found.limit is None else f", the law comes to {found.limit:.4g} at best"
         return f"{goal} is not reached up to {brief(found.within[1])} {found.input}{limit}{chance}"
@@ -177,6 +180,12 @@ def _warnings(found: Reach, falling: bool) -> Iterator[Finding]:
                 f"the target {found.target:.4g} lies {'below' if falling else 'above'} what the law "
                 f"comes to, {found.limit:.4g}; no scale reaches it",
             )
+    if found.scale is not None and found.scale.value < found.within[0] * BACK * (1 - CLOSE):
+        yield Finding(
+            "target_met",
+            f"the smallest run, {found.input} {brief(found.within[0] * BACK)}, has met "
+            f"{found.name} {brief(found.target)} already by this law",
+        )
     if found.unreachable is not None and found.scale is not None and found.unreachable >= SURE:
         yield Finding(
             "target_may_be_unreachable",
