@@ -6,6 +6,7 @@ Only here are imports inside functions, so that a command waits for what it need
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import sys
@@ -317,6 +318,8 @@ def list_laws() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    # The matrices of a fit are small: threads that share one cost more than they bring.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     given = list(sys.argv[1:] if arguments is None else arguments)
     _given[:] = given
     try:

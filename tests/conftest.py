@@ -1,6 +1,10 @@
 """Shapes are checked in every test: the annotations of `trainers` are verified at each call."""
 
+import os
 from collections.abc import Iterator
+
+# before numpy: its threads get in each other's way where tests run side by side
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import settings

@@ -45,8 +45,8 @@ def jets(formula: Expression, variables: Sequence[Any]) -> Jets:
     shared, shorter = sp.cse(
         [*(line for _, line in made.lines), *wanted], sp.numbered_symbols("q", real=True)
     )
-    lines = _in_order([*zip(names, shorter[: len(names)], strict=True), *shared])
-    value, *slopes = shorter[len(names) :]
+    lines = _in_order([*zip(names, list(shorter)[: len(names)], strict=True), *shared])
+    value, *slopes = list(shorter)[len(names) :]
     pairs = [(variables.index(one), variables.index(other)) for one, other in second]
     return Jets(
         lines,
