@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from analysis.cells import read_cells
 from analysis.custom import any_law
 from analysis.engine.objective import KINDS, Objective
 from analysis.law import Law
 from analysis.points import Columns, Pool
-from analysis.runs import Runs, headers, read_table
+from analysis.runs import Runs, runs_of
 from analysis.where import parse_where
 from trainers.schema import InputError, shown
 
@@ -54,8 +55,9 @@ def asked(request: Request, laws: Sequence[str]) -> Asked:
     Raises:
         InputError: an option, the table or one of its values cannot be used.
     """
-    pairs = _mapping(request.mapping)
-    known = {*headers(request.table), *pairs}
+    cells = read_cells(request.table)
+    pairs = _mapping(request.mapping, cells.names)
+    known = {*cells.columns, *pairs}
     found = tuple(_held(any_law(text, known), request) for text in laws)
     wanted = list(dict.fromkeys(name for law in found for name in law.input_names))
     targets = list(dict.fromkeys(law.target for law in found))
@@ -63,7 +65,7 @@ def asked(request: Request, laws: Sequence[str]) -> Asked:
     if unknown:
         words = " ".join(f"{one}=COL" for one in (*wanted, *targets))
         raise InputError(f"--map {unknown[0]}={pairs[unknown[0]]}: expected {words}")
-    target = _target(targets, pairs, request.table)
+    target = _target(targets, pairs)
     numbers = [one for one in (request.noise, request.counts) if one]
     signed = {one.name for law in found for one in law.inputs if not one.positive}
     plain = any(_objective(law, request).residual == "plain" for law in found)
@@ -71,15 +73,18 @@ def asked(request: Request, laws: Sequence[str]) -> Asked:
     mapping = {name: pairs.get(name, name) for name in wanted}
     mapping[targets[0]] = target
     free = signed | ({targets[0]} if plain or binomial else set())
-    runs = read_table(
-        request.table,
-        {**mapping, **{one: one for one in numbers}},
-        parse_where(request.where) if request.where else (),
-        tuple(headers(request.table)),
-        signed=frozenset(free),
-    )
+    for column in (request.cluster, request.censored):
+        if column and column not in mapping:
+            cells.column(column, "its option")
     if request.pool not in ("none", "median", "mean"):
         raise InputError(f"--pool: expected none, median or mean, got {request.pool!r}")
+    runs = runs_of(
+        cells,
+        {**{one: one for one in numbers}, **mapping},
+        parse_where(request.where) if request.where else (),
+        tuple(cells.columns),
+        signed=frozenset(free),
+    )
     return Asked(
         laws=found,
         runs=runs,
@@ -155,23 +160,27 @@ def _changed(request: Request) -> bool:
     return bool(request.objective or request.residual or request.delta is not None)
 
 
-def _target(targets: Sequence[str], pairs: dict[str, str], table: Path) -> str:
+def _target(targets: Sequence[str], pairs: dict[str, str]) -> str:
     """The column of the target; laws that name it differently are fitted to the same one."""
     columns = {pairs[name] for name in (*targets, "loss") if name in pairs}
     if len(columns) > 1:
         raise InputError(f"--map: expected one column for the target, got {', '.join(columns)}")
     if len(targets) > 1:
         raise InputError(f"laws: expected laws of one target, got laws of {' and '.join(targets)}")
-    del table
     return next(iter(columns), targets[0])
 
 
-def _mapping(texts: Sequence[str]) -> dict[str, str]:
+def _mapping(texts: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
+    """`NAME=COL` pairs; the name of a column may hold spaces and `=` itself."""
     pairs: dict[str, str] = {}
     for text in texts:
+        name, _, column = text.strip().partition("=")
+        if column in columns and name.isidentifier():
+            pairs[name] = column
+            continue
         for pair in re.split(r"\s+(?=[A-Za-z_][A-Za-z0-9_]*=)", text.strip()):
-            name, equals, column = pair.partition("=")
-            if not equals or not column:
-                raise InputError(f"--map {pair}: expected NAME=COL")
+            name, _, column = pair.partition("=")
+            if not name.isidentifier() or not column:
+                raise InputError(f"--map {shown(pair)}: expected NAME=COL")
             pairs[name] = column
     return pairs

@@ -1,7 +1,6 @@
 """Runs: the trials that a fit may use, as a table, and those that it may not, with the reason."""
 
 import math
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from analysis.cell_numbers import Place, numbers
+from analysis.cells import Cells, listed, read_cells
 from analysis.where import Condition, holds
 from trainers.schema import InputError, shown
 
@@ -123,104 +124,55 @@ def read_table(
     Raises:
         InputError: the file or one of its values is not what a fit needs.
     """
-    raw = _read(path)
-    for name, column in [*mapping.items(), *((name, name) for name in extra)]:
-        if column not in raw.columns:
-            known = ", ".join(map(str, raw.columns))
-            raise InputError(f"{path}: expected a column {column!r} for {name}, got {known}")
-    left_out: list[Omitted] = []
-    chosen = raw
-    if conditions:
-        kept = []
-        for number, row in zip(raw.index, rows_of(raw), strict=True):
-            aliases = {name: row[column] for name, column in mapping.items()}
-            failed = next((one for one in conditions if not holds(one, {**aliases, **row})), None)
-            if failed is None:
-                kept.append(number)
-            else:
-                left_out.append(Omitted(f"row {number}", f"left out by --where {failed}"))
-        if not kept:
-            raise InputError(f"{path}: expected runs, --where leaves none of {len(raw)} rows")
-        chosen = raw.loc[kept]
-    columns: dict[str, Any] = {
-        name: _numbers(path, chosen[column], column, positive=name not in signed)
-        for name, column in mapping.items()
-    }
-    for column in extra:
-        columns.setdefault(column, chosen[column].to_numpy())
-    table = pd.DataFrame(columns, index=[f"row {number}" for number in chosen.index])
-    return Runs(table, tuple(left_out))
+    return runs_of(read_cells(path), mapping, conditions, extra, signed)
 
 
-def headers(path: Path) -> tuple[str, ...]:
-    """The names of the columns of a CSV file.
+def runs_of(
+    cells: Cells,
+    mapping: Mapping[str, str],
+    conditions: tuple[Condition, ...] = (),
+    extra: tuple[str, ...] = (),
+    signed: frozenset[str] = frozenset(),
+) -> Runs:
+    """The rows of a table that meet the conditions, as `read_table` gives them.
 
     Raises:
-        InputError: the file is not a CSV file.
+        InputError: a column is missing, or one of its cells is not what a fit needs.
     """
-    return tuple(map(str, _cells(path, rows=0).columns))
+    texts = {name: cells.column(column, name) for name, column in mapping.items()}
+    others = {name: cells.column(name) for name in extra if name not in texts}
+    kept = np.arange(len(cells))
+    left_out: list[Omitted] = []
+    for one in conditions:
+        column = _compared(cells, one, mapping)
+        met = holds(one, [column[row] for row in kept.tolist()])
+        reason = f"left out by --where {one}"
+        left_out += [Omitted(f"row {cells.rows[row]}", reason) for row in kept[~met].tolist()]
+        kept = kept[met]
+    if not len(kept):
+        raise InputError(f"{cells.path}: expected runs, --where leaves none of {len(cells)} rows")
+    chosen = kept.tolist()
+    rows = [cells.rows[row] for row in chosen]
+    columns: dict[str, Any] = {
+        name: numbers(
+            [texts[name][row] for row in chosen],
+            Place(str(cells.path), column, name, rows),
+            positive=name not in signed,
+        )
+        for name, column in mapping.items()
+    }
+    for name, column in others.items():
+        columns[name] = np.array([column[row] for row in chosen], dtype=object)
+    left_out.sort(key=lambda one: int(one.key.removeprefix("row ")))
+    return Runs(pd.DataFrame(columns, index=[f"row {row}" for row in rows]), tuple(left_out))
 
 
-def _read(path: Path) -> pd.DataFrame:
-    """The cells of a CSV file as text, indexed by line."""
-    raw = _cells(path)
-    raw = raw.fillna("")
-    raw.index = pd.RangeIndex(2, len(raw) + 2)
-    raw = raw[(raw != "").any(axis=1)]
-    if len(raw) < 2:
-        raise InputError(f"{path}: expected at least 2 rows of runs, got {len(raw)}")
-    return raw
-
-
-def _cells(path: Path, rows: int | None = None) -> pd.DataFrame:
-    """The first rows of a CSV file, or all of them."""
-    if path.is_dir():
-        raise InputError(f"{path}: expected a CSV file, got a folder")
-    if not path.is_file():
-        raise InputError(f"{path}: expected a CSV file, there is no such file")
-    try:
-        with warnings.catch_warnings():
-            # Rows longer than the header are cut with a warning only, and would shift columns.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            raw = pd.read_csv(
-                path,
-                dtype=str,
-                keep_default_na=False,
-                skipinitialspace=True,
-                index_col=False,
-                skip_blank_lines=False,
-                nrows=rows,
-            )
-    except pd.errors.EmptyDataError as error:
-        raise InputError(f"{path}: expected a CSV file with a header, got an empty file") from error
-    except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError) as error:
-        words = " ".join(str(error).split())
-        raise InputError(f"{path}: expected a CSV file in UTF-8: {words}") from error
-    raw.columns = [str(name).strip() for name in raw.columns]
-    return raw
-
-
-def _numbers(
-    path: Path, cells: "pd.Series[Any]", column: str, *, positive: bool
-) -> Float[np.ndarray, " run"]:
-    """The cells of a column as finite numbers."""
-    try:
-        values = np.array(cells.tolist(), dtype=str).astype(np.float64)
-    except ValueError:
-        values = np.array([_number(path, row, column, text) for row, text in cells.items()])
-    good = np.isfinite(values) & ((values > 0) | (not positive))
-    if good.all():
-        return values
-    bad = int(np.flatnonzero(~good)[0])
-    words = "a positive finite number" if positive else "a finite number"
-    place = f"{path}: row {cells.index[bad]}, column {column}"
-    raise InputError(f"{place}: expected {words}, got {cells.iloc[bad]}")
-
-
-def _number(path: Path, row: object, column: str, text: Any) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise InputError(
-            f"{path}: row {row}, column {column}: expected a number, got {shown(text)}"
-        ) from error
+def _compared(cells: Cells, condition: Condition, mapping: Mapping[str, str]) -> list[str]:
+    """The cells that a condition compares: of a column of the table, or of a mapped name."""
+    name = condition.column
+    if name in cells.names or name not in mapping:
+        if name not in cells.names:
+            known = listed(list(dict.fromkeys([*cells.names, *mapping])))
+            raise InputError(f"--where {condition}: expected one of the columns {known}")
+        return cells.column(name)
+    return cells.column(mapping[name])

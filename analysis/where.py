@@ -2,10 +2,12 @@
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from jaxtyping import Bool
 from typing_extensions import override
 
 from trainers.schema import InputError, shown
@@ -19,8 +21,9 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
+_QUOTED = r"'([^']*)'|\"([^\"]*)\""
 _PART = re.compile(
-    r"\s*([^\s<>=!]+)\s*(==|!=|<=|>=|=|<|>)\s*(?:'([^']*)'|\"([^\"]*)\"|([^\s'\"<>=!]+))\s*"
+    rf"\s*(?:{_QUOTED}|([^\s<>=!'\"]+))\s*(==|!=|<=|>=|=|<|>)\s*(?:{_QUOTED}|([^\s'\"<>=!]+))\s*"
 )
 _AND = re.compile(r"and\s", re.IGNORECASE)
 
@@ -35,7 +38,8 @@ class Condition:
 
     @override
     def __str__(self) -> str:
-        return f"{self.column} {self.compare} {self.value}"
+        value = self.value if isinstance(self.value, str) else f"{self.value:.15g}"
+        return f"{self.column} {self.compare} {value}"
 
 
 def parse_where(text: str) -> tuple[Condition, ...]:
@@ -53,7 +57,8 @@ def parse_where(text: str) -> tuple[Condition, ...]:
                 f"--where: expected `column op value [and ...]` with op one of < <= > >= == !=, "
                 f"got {shown(text[at:] or text)}"
             )
-        column, compare, single, double, bare = part.groups()
+        one, two, plain, compare, single, double, bare = part.groups()
+        column = next(text for text in (one, two, plain) if text is not None)
         value = _value(bare) if bare is not None else (single if single is not None else double)
         conditions.append(Condition(column, compare, value))
         at = part.end()
@@ -65,25 +70,32 @@ def parse_where(text: str) -> tuple[Condition, ...]:
         at = joint.end()
 
 
-def holds(condition: Condition, row: Mapping[str, Any]) -> bool:
-    """Whether a row of a table meets a condition; numbers are compared as numbers.
+def holds(condition: Condition, cells: Sequence[str]) -> Bool[np.ndarray, " run"]:
+    """Which cells of its column meet a condition; numbers are compared as numbers.
+
+    An empty cell is neither smaller nor larger than any number.
 
     Raises:
-        InputError: the row has no such column, or a text where a number is compared.
+        InputError: a cell is a text where a number is compared.
     """
-    if condition.column not in row:
-        known = ", ".join(row)
-        raise InputError(f"--where {condition}: expected one of the columns {known}")
-    compare, wanted, got = _COMPARE[condition.compare], condition.value, row[condition.column]
+    compare, wanted = _COMPARE[condition.compare], condition.value
     if isinstance(wanted, str):
-        return compare(str(got), wanted)
-    number = _value(str(got))
-    if not isinstance(number, str):
+        return np.array([compare(text, wanted) for text in cells], dtype=bool)
+    try:
+        values = np.fromiter(map(float, cells), dtype=np.float64, count=len(cells))
+        return np.asarray(compare(values, wanted), dtype=bool)
+    except ValueError:
+        return np.array([_meets(condition, text, wanted) for text in cells], dtype=bool)
+
+
+def _meets(condition: Condition, text: str, wanted: float) -> bool:
+    compare, number = _COMPARE[condition.compare], _value(text)
+    if not isinstance(number, str) or compare in (operator.eq, operator.ne):
         return compare(number, wanted)
-    if compare in (operator.eq, operator.ne):
-        return compare(number, wanted)
+    if not text:
+        return False
     raise InputError(
-        f"--where {condition}: expected numbers in {condition.column}, got {shown(got)}"
+        f"--where {condition}: expected numbers in {condition.column}, got {shown(text)}"
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from analysis.cells import headers
 from analysis.isoflop.profiles import as_document as isoflop_document
 from analysis.isoflop.profiles import isoflop
 from analysis.reporting.decided import Decided
@@ -13,7 +14,7 @@ from analysis.reporting.decision_words import (
     tuning_words,
 )
 from analysis.reporting.tuning_sections import isoflop_sections, tuning_sections
-from analysis.runs import headers, read_table
+from analysis.runs import read_table
 from analysis.tuning.drift import as_document as drift_document
 from analysis.tuning.drift import drift
 from analysis.tuning.settings import as_document as tuning_document

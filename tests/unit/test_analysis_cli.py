@@ -72,7 +72,7 @@ def test_compare_ranks_laws_in_one_document(capsys: pytest.CaptureFixture[str]):
     ("arguments", "words"),
     [
         (["fit", "none.csv", "--law", "power"], "none.csv: expected a CSV file"),
-        (["fit", str(TABLE), "--law", "nope"], "law: expected one of bounded, "),
+        (["fit", str(TABLE), "--law", "nope"], "law: expected one that `lawsweep laws` lists"),
         (["fit", str(TABLE)], "Missing option '--law'"),
         (["fit", str(TABLE), "--law", "power"], "expected a column 'x'"),
         (
@@ -82,7 +82,7 @@ def test_compare_ranks_laws_in_one_document(capsys: pytest.CaptureFixture[str]):
         (["fit", str(TABLE), "--law", "chinchilla", "--delta", "-1"], "delta: expected"),
         (["fit", str(TABLE), "--law", "chinchilla", "--hold-out", "2"], "--hold-out: expected"),
         (["fit", str(TABLE), "--law", "chinchilla", "--where", "a.b()"], "--where: expected"),
-        (["compare", str(TABLE), "--laws", ""], "law: expected one of"),
+        (["compare", str(TABLE), "--laws", ""], "law: expected one that"),
         (["report", "quickstart", "--storage", "nowhere"], "there is no mlflow.db"),
         (["nonsense"], "No such command 'nonsense'"),
     ],
