@@ -1,7 +1,13 @@
 """Loss between an irreducible one and that of an untrained model, also when data repeat.
 
-(E + L0 h) / (1 + h), where h adds up what size, tokens seen and over-fitting leave of the loss. The source
-writes a for N0^alpha and b for T0^beta, and takes L0, the loss of a blind guess, as known: fix it.
+(E + L0 h) / (1 + h), where h adds up what size, tokens seen and over-fitting leave of the loss. Use it
+where runs are so small, or repeat their data so often, that the loss comes near to that of a blind
+guess: other laws of size and data grow without bound there. N0 and T0 are the parameters and the tokens
+at which size alone, or data alone, leave the loss half-way between E and L0 (the source writes a for
+N0^alpha and b for T0^beta); c is a pure number. L0 is the loss of a blind guess, ln V in nats for V
+equally likely tokens: fix it (`fixed={"L0": ...}`) unless runs lie near it. The over-fitting term needs
+runs of several sizes on the same few unique tokens; without them c, gamma and delta trade off, and
+`bounded_rational` is the law to fit.
 """
 
 from analysis.law import Coefficient, Input, Law

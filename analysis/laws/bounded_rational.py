@@ -1,6 +1,10 @@
 """Loss between an irreducible one and that of an untrained model, in size and tokens.
 
-(E + L0 g) / (1 + g) with g = (N0 / N)^alpha + (D0 / D)^beta.
+(E + L0 g) / (1 + g) with g = (N0 / N)^alpha + (D0 / D)^beta: for large models it is `chinchilla` with A
+= (L0 - E) N0^alpha, and for tiny ones the loss stays below L0. Use it where some runs have learned
+little more than frequencies, which pull the exponents of `chinchilla` down. N0 (parameters) and D0
+(tokens) are where one term alone leaves the loss half-way; E and L0 have the unit of the loss. When no
+run lies near L0 the data cannot tell it: fix it to the loss of a blind guess, or use `chinchilla`.
 """
 
 from analysis.law import Coefficient, Input, Law

@@ -1,4 +1,12 @@
-"""Loss as a function of model size and of the tokens it was trained on."""
+"""Loss as a function of model size and of the tokens it was trained on.
+
+The usual law for language models: E is what no model or data of this kind removes, A / N^alpha what the
+size leaves and B / D^beta what the data leave, all in the unit of the loss. A and B move by powers of
+ten with tiny changes of the exponents, so compare predictions, exponents and best sizes, never A and B.
+With tokens in proportion to parameters (D = 20 N, say) the two exponents cannot be told apart; with few
+large runs E and the exponents trade off. Count the parameters the same way in all rows, leave out
+points in the middle of a decaying schedule, and use `data_constrained` where data repeat.
+"""
 
 from analysis.law import Coefficient, Input, Law
 

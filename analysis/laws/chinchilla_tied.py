@@ -1,4 +1,11 @@
-"""Loss as a function of model size and tokens that share one exponent."""
+"""Loss as a function of model size and tokens that share one exponent.
+
+`chinchilla` with alpha = beta, so that the best tokens per parameter are the same at every budget. Use
+it where runs are too few or too alike for two exponents, and as the first stage of `data_constrained`.
+The coefficients are as in `chinchilla`: E, A and B in the unit of the loss. If the exponents differ,
+this law forces the best size to grow as the square root of compute, whatever the data say: compare it
+with `chinchilla` on held-out runs.
+"""
 
 from analysis.law import Coefficient, Input, Law
 

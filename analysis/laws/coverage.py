@@ -1,6 +1,10 @@
 """Share of tasks solved in k tries, where tasks differ in difficulty by a beta distribution.
 
-It is 1 - E (1 - p)^k with p ~ Beta(a, b); for large k the unsolved share falls as k^-a.
+It is 1 - E (1 - p)^k with p ~ Beta(a, b); for large k the unsolved share falls as k^-a. Use it for
+pass@k over a set of tasks with a checker that makes no mistakes; a and b are pure numbers, and a / (a +
+b) is the share solved in one try. The points must be unbiased estimates of pass@k, not powers of a mean
+success rate; those of one set of samples move together, so give their intervals little credit. Tasks
+that cannot be solved at all, or a checker with false positives, break the law for large k.
 """
 
 from analysis.engine.objective import Objective

@@ -1,4 +1,11 @@
-"""Share of tasks solved in k tries: minus its logarithm is a power law of k."""
+"""Share of tasks solved in k tries: minus its logarithm is a power law of k.
+
+The plain empirical form of repeated sampling: a is minus the ln of the share solved in one try, c is
+how quickly tries help; both are pure numbers (the source's a and b are -a and -c). Use it to compare
+with others' fits; `coverage` says where such a law comes from and extrapolates better where tasks are
+of many difficulties. A checker that accepts wrong answers puts a ceiling on what tries can bring, which
+this law does not know.
+"""
 
 from analysis.engine.objective import Objective
 from analysis.law import Coefficient, Input, Law

@@ -1,7 +1,11 @@
 """Steps to one target loss as a function of batch size, and the critical batch.
 
 With E = B S examples this is the hyperbola (S / steps - 1) (E / examples - 1) = 1 of the fewest steps
-and the fewest examples; examples = steps * critical.
+and the fewest examples; examples = steps * critical. Use it on runs of several batch sizes that all
+reach the same loss: `steps` is a number of updates, `critical` has the unit of the batch (examples or
+tokens) and is where a larger batch begins to waste data. Batches on both sides of it are needed, or
+only one of the two numbers is determined; and the learning rate must have been tuned at every batch, or
+the curve measures the tuning.
 """
 
 from analysis.law import Coefficient, Input, Law

@@ -1,7 +1,10 @@
 """Steps to a target loss as a function of batch size and of a scale: the target, size or tokens.
 
-The fewest steps are S scale^p, the critical batch is (F / S) scale^q. With the target loss as the
-scale it is the critical batch of Kaplan et al., B / loss^(1 / alpha_B), with q = -1 / alpha_B.
+The fewest steps are S scale^p, the critical batch is (F / S) scale^q. With the target loss as the scale
+it is the critical batch of Kaplan et al., B / loss^(1 / alpha_B), with q = -1 / alpha_B. S counts
+updates and F examples (or tokens) at scale 1, which may lie far outside of the data: read p, q and
+predictions instead. Several batches are needed at each scale, on both sides of the critical one, with a
+learning rate tuned at each.
 """
 
 from analysis.law import Coefficient, Input, Law

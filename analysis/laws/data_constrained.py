@@ -1,9 +1,12 @@
 """Loss when data repeat: repeated tokens and excess parameters are worth less and less.
 
 D tokens seen of which U are different count as U (1 + RD (1 - e^-((D / U - 1) / RD))). Likewise with
-parameters beyond those that are optimal for U tokens, N_opt(U), where alpha A / N^alpha is
-beta B / U^beta. The authors fit E, A, B and alpha = beta to runs without repeats (by the law
+parameters beyond those that are optimal for U tokens, N_opt(U), where alpha A / N^alpha is beta B /
+U^beta. E, A and B are in the unit of the loss; RD counts repeats and RN multiples of N_opt(U) after
+which more is worth little. The authors fit E, A, B and alpha = beta to runs without repeats (by the law
 `chinchilla_tied`), fix them, and fit RD and RN to the rest: `find_law("data_constrained").fixed(...)`.
+RD is weakly determined unless data repeat far more often than it says, and losses that rise again by
+over-fitting are outside of this law: see `bounded`.
 """
 
 from analysis.law import Coefficient, Input, Law

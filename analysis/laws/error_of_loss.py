@@ -1,4 +1,11 @@
-"""Mean error on tasks as a function of the loss on text."""
+"""Mean error on tasks as a function of the loss on text.
+
+The second step of a forecast: size and data give the loss, the loss gives the error. eps is the error
+of a model that knows nothing and k what is gone at a loss of 0, both as shares of 1; s has the unit of
+the loss (the source's gamma is 1 / s). Use it for a mean over many tasks that rises steadily; a single
+task with a sudden rise wants `sigmoid`. With losses over a narrow range eps, k and s trade off: fix eps
+to the error of guessing. The relation moves with the text on which the loss is measured.
+"""
 
 from analysis.engine.objective import Objective
 from analysis.law import Coefficient, Input, Law

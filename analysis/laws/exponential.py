@@ -1,4 +1,10 @@
-"""Exponential saturation: a loss that reaches its floor faster than any power, or more slowly."""
+"""Exponential saturation: a loss that reaches its floor faster than any power, or more slowly.
+
+Use it beside `power_floor` for curves over training steps or examples on small and finite tasks, where
+what is left may vanish exponentially. E and b are in the unit of the loss, s in the unit of x, and k is
+a pure number: 1 is a plain exponential, below it a stretched one. With k near 0 it can hardly be told
+from a power law, and E, b and k trade off; runs on the plateau are what determines E.
+"""
 
 from analysis.law import Coefficient, Input, Law
 

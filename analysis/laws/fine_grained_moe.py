@@ -1,4 +1,12 @@
-"""Loss of a mixture of experts as a function of size, tokens and granularity of the experts."""
+"""Loss of a mixture of experts as a function of size, tokens and granularity of the experts.
+
+Granularity G says how many experts one dense layer is cut into; the law has `chinchilla` at each G,
+with an amplitude a + g / G^gamma that falls to a. c, a, b and g are in the unit of the loss, gamma,
+alpha and beta are exponents. Runs of one fit should share how much larger all experts together are than
+the dense layer. g and gamma need three values of G at least, of which one is so large that the gain has
+levelled off; otherwise they trade off with a. The law says nothing of the cost of routing, which grows
+with G.
+"""
 
 from analysis.law import Coefficient, Input, Law
 

@@ -1,6 +1,10 @@
 """Steps until a model generalises, which grow without bound as the data shrink to a least amount.
 
-A run that ended before it generalised is censored: it says that its steps would have been more.
+Use it for runs on more and less training data: x0 is the data (examples, or a share of all) at which a
+model never generalises, a is the ln of the steps at twice x0, and g says how steeply they grow towards
+it. A run that ended before it generalised is censored, which the column `censored` must say: its steps
+are a lower bound, and to drop it would bias x0. The delay also depends on weight decay and learning
+rate, so only runs that share both belong in one fit. The form is empirical.
 """
 
 from analysis.engine.objective import Objective

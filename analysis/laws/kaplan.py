@@ -1,8 +1,10 @@
 """Loss as a function of model size and of tokens that falls to zero: the joint law of Kaplan et al.
 
-`Nc` and `Dc` move by powers of ten with the unit of the loss and with the tokenizer; only the
-exponents mean something by themselves. Published: alpha_N = 0.076, alpha_D = 0.103, Nc = 6.4e13,
-Dc = 1.8e13.
+`Nc` (parameters) and `Dc` (tokens) are where size alone, or data alone, leave a loss of 1; they move by
+powers of ten with the unit of the loss and with the tokenizer; only the exponents mean something by
+themselves. Published: alpha_N = 0.076, alpha_D = 0.103, Nc = 6.4e13, Dc = 1.8e13. Use it to compare
+with older work: without an irreducible loss its forecasts fall for ever, and on a loss with a floor its
+exponents come out too small. `skaling` holds both this law and `chinchilla`.
 """
 
 from analysis.law import Coefficient, Input, Law

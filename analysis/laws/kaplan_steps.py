@@ -1,9 +1,12 @@
 """Loss as a function of model size, steps and batch size, with endless data.
 
-Steps count as S / (1 + critical / batch): those that a very large batch would have needed. Kaplan
-et al. let the critical batch grow as the loss L falls, as B / L^(1 / alpha_B). L stands on the left
-of this formula, so `critical` is one number here, the critical batch at the losses of the sweep. Where
-these differ much, fit `critical_batch_scale` first. Published: alpha_N = 0.077, alpha_S = 0.76.
+Steps count as S / (1 + critical / batch): those that a very large batch would have needed. Kaplan et
+al. let the critical batch grow as the loss L falls, as B / L^(1 / alpha_B). L stands on the left of
+this formula, so `critical` is one number here, the critical batch at the losses of the sweep, in the
+unit of the batch; A and S are in the unit of the loss. Where these losses differ much, fit
+`critical_batch_scale` first. Published: alpha_N = 0.077, alpha_S = 0.76. Points of one run are not
+independent (name the run as the cluster), and those under a decaying learning rate lie above what a run
+of that length would have reached.
 """
 
 from analysis.law import Coefficient, Input, Law

@@ -1,4 +1,11 @@
-"""A power law in 1/x + 1/m: it falls until something other than x limits it, and has no floor."""
+"""A power law in 1/x + 1/m: it falls until something other than x limits it, and has no floor.
+
+Use it for learning curves that level off because of the model, not of the data: beyond m (in the unit
+of x) more data stop helping, and the loss stays at b / m^c. c is a pure number and b the loss where 1/x
++ 1/m = 1, which usually lies far outside of the data. The source's gamma is 1 / m. Before the curve has
+visibly bent, m runs to its bound and the law is a plain power law; `power_floor` bends in much the same
+way, so let held-out scales choose between the two.
+"""
 
 from analysis.law import Coefficient, Input, Law
 

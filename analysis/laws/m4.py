@@ -1,4 +1,11 @@
-"""A power law that begins at the loss of guessing and bends into its power: a sigmoid in ln x."""
+"""A power law that begins at the loss of guessing and bends into its power: a sigmoid in ln x.
+
+The law solves (loss - E) / (I - loss)^a = B / x^c for the loss. Use it for learning curves that begin
+at chance, such as few-shot errors: I is the loss of guessing and E the irreducible one, in the unit of
+the loss, m is the x where the curve leaves its start, and a says how slowly it does. I should be fixed
+to its known value, 1 - 1/classes for an error rate. Five coefficients want runs in all three parts of
+the curve; without a start or a plateau they trade off, and `power_floor` says as much.
+"""
 
 from analysis.law import Coefficient, Input, Law
 

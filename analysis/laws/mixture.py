@@ -1,8 +1,11 @@
 """Loss as a function of the shares of several domains, of size and of tokens, which add up.
 
-So the best shares are the same at every scale. The law of Shukor et al. is
-E + 1 / sum_i C_i h_i^g_i + A / N^alpha + B / D^beta. Here K = 1 / C_1 and c_i = C_i / C_1, so that the
-size of the mixture term enters linearly. `mixture:3` has three domains.
+So the best shares are the same at every scale. The law of Shukor et al. is E + 1 / sum_i C_i h_i^g_i +
+A / N^alpha + B / D^beta. Here K = 1 / C_1 and c_i = C_i / C_1, so that the size of the mixture term
+enters linearly. `mixture:3` has three domains. E, K, A and B are in the unit of the loss, the c_i and
+g_i pure numbers. The shares of a run sum to 1, so runs must move them independently, with each domain
+nearly alone in some; best shares at the edge of what was run are not to be trusted. Small domains
+repeat in long runs, which the law does not see.
 """
 
 from analysis.law import Coefficient, Input, Law

@@ -1,10 +1,13 @@
 """Loss as a function of the shares of several domains, whose pull depends on size and tokens.
 
-So the best shares change with scale. The law of Shukor et al. is
-E + 1 / sum_i C_i h_i^g_i + (sum_i a_i h_i)^s / N^alpha + (sum_i b_i h_i)^t / D^beta. Here the first
-share of every sum has no coefficient of its own: K = 1 / C_1, and the c_i are relative to it. A mean
-of order p over the domains, (sum_i h_i A_i^p)^(1/p), stands for the powers of sums: p_A = 1 / s and
-p_B = 1 / t, and A_i is what A is with domain i alone. `mixture_joint:3` has three domains.
+So the best shares change with scale. The law of Shukor et al. is E + 1 / sum_i C_i h_i^g_i + (sum_i a_i
+h_i)^s / N^alpha + (sum_i b_i h_i)^t / D^beta. Here the first share of every sum has no coefficient of
+its own: K = 1 / C_1, and the c_i are relative to it. A mean of order p over the domains, (sum_i h_i
+A_i^p)^(1/p), stands for the powers of sums: p_A = 1 / s and p_B = 1 / t, A and B are those of domain 1
+alone, and A_i and B_i how many times larger they are with domain i alone; the g_i are exponents.
+`mixture_joint:3` has three domains. It needs several mixtures at several sizes and lengths; p_A and p_B
+are weakly determined unless single domains and mixtures were both run, and where they are not,
+`mixture` forecasts better.
 """
 
 from analysis.law import Coefficient, Input, Law

@@ -1,4 +1,10 @@
-"""Loss of a routed mixture of experts whose gain begins and ends at some number of experts."""
+"""Loss of a routed mixture of experts whose gain begins and ends at some number of experts.
+
+`moe_bilinear` in an effective number of experts, which is `start` for one expert and comes to `limit`
+for endless ones; a, b, c and d are as there, pure numbers of log10. Use it when the number of experts
+spans two decades or more; `limit` is determined only by runs where more experts have stopped to help,
+and otherwise runs to its bound without harm to the rest.
+"""
 
 from analysis.engine.objective import Objective
 from analysis.law import Coefficient, Input, Law

@@ -1,7 +1,11 @@
 """Loss as a function of compute and of tokens per parameter, also far beyond the optimal ratio.
 
-It is the law of size and data with both exponents equal to 2 eta, in C = 6 N D and M = D / N. Fitted
-by least squares of plain residuals, as its authors do.
+It is the law of size and data with both exponents equal to 2 eta, in C = 6 N D and M = D / N. Fitted by
+least squares of plain residuals, as its authors do. Use it for small models that are trained much
+longer than is optimal: E is in the unit of the loss, eta is the exponent of compute at any fixed ratio,
+and a and b are losses at C = M = 1, far outside of any sweep. Count FLOPs as 6 N D also where a program
+reports others, or the ratio does not mean what the law takes it for. With one ratio only a + b can be
+told, and where the exponents of size and data differ, use `chinchilla`.
 """
 
 from analysis.engine.objective import Objective

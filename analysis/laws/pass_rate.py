@@ -1,7 +1,10 @@
 """Chance that one answer passes: minus its logarithm is a power law of model size.
 
-Fitted by the binomial likelihood of how many answers passed of how many were drawn, so that a
-model which never passed counts for what it says; the logarithm of 0 would not.
+Fitted by the binomial likelihood of how many answers passed of how many were drawn (the column
+`counts`), so that a model which never passed counts for what it says; the logarithm of 0 would not. Use
+it to foresee a skill from models that almost never show it: b is minus the ln of the pass rate at x = 1
+and c a pure number. A mean over tasks of very unequal difficulty follows no single power; fit groups of
+tasks of like difficulty, and sample enough to see some passes at the smallest size.
 """
 
 from analysis.engine.objective import Objective

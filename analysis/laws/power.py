@@ -1,4 +1,10 @@
-"""A power law that falls to zero."""
+"""A power law that falls to zero.
+
+The simplest law of scale: c is the exponent, a pure number (negative if the target grows), and b the
+value at x = 1, in the unit of the target. Use it for errors that vanish, for the best settings of a
+sweep, and as the baseline of `power_floor`. If there is a floor, the exponent comes out too small and
+forecasts too low: a backtest that is wrong to one side, or residuals that curve, say so.
+"""
 
 from analysis.law import Coefficient, Input, Law
 

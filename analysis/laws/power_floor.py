@@ -1,4 +1,11 @@
-"""A power law that falls to an irreducible loss."""
+"""A power law that falls to an irreducible loss.
+
+The usual law of one scale: E is what no amount of x removes and b what x = 1 leaves above it, both in
+the unit of the loss; c is the exponent of what is left. Use it for compute, size or data over two
+decades or more. Where the loss has not yet begun to level off, E and c trade off: an E at 0 or a small
+c with a wide interval is no finding but a lack of large runs. Small runs may lie before the power law
+begins (see `shifted`), which biases c.
+"""
 
 from analysis.law import Coefficient, Input, Law
 

@@ -1,7 +1,11 @@
 """Loss of models that train in few bits: parameters in P bits count as N (1 - e^(-P / gamma)).
 
 `precision` has the bits of weights; `precision:2` also those of activations, `precision:3` also those
-of the key-value cache, each with a factor of its own.
+of the key-value cache, each with a factor of its own. Use it for sweeps over bits, size and tokens;
+gamma_weight (and gamma_activation, gamma_cache) are in bits, E, A and B in the unit of the loss, alpha
+and beta are exponents. A gamma is determined by runs with so few bits that the loss suffers; where no
+run has, its factor is 1 and gamma runs to its bound. Integer and floating formats of equally many bits
+differ: keep them in fits of their own.
 """
 
 from analysis.law import Coefficient, Input, Law

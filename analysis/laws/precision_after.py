@@ -1,6 +1,10 @@
 """Loss of models that are rounded to few bits after training: more so the more tokens they saw.
 
-The bits lost cost C D^gamma_D / N^gamma_N e^(-P / gamma): a model may become worse by more data.
+The bits lost cost C D^gamma_D / N^gamma_N e^(-P / gamma): a model may become worse by more data. Use it
+for models that were trained in full precision and evaluated at several P, rows with a very large P
+being those that were not rounded. E, A, B and C are in the unit of the loss, alpha and beta exponents,
+and gamma is in bits; C stands for N = D = 1 and no bits, far outside of the data. The rows of one model
+are one cluster. The coefficients belong to one method of rounding.
 """
 
 from analysis.law import Coefficient, Input, Law

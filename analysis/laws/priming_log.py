@@ -1,4 +1,11 @@
-"""Examples that are needed to prime a model, growing as the logarithm of its training set."""
+"""Examples that are needed to prime a model, growing as the logarithm of its training set.
+
+Priming adds a few long examples to a training set so that a model masters that length. The rows are
+sizes of training sets (in examples) and the least number of priming examples that sufficed; a is that
+number at x = 1, and b how many more an e-fold larger set needs. The least number is found on a grid, so
+its rounding is noise of one step. Judge it against `priming_power`, on training sets of at least two
+decades: over less a logarithm and a small power look alike.
+"""
 
 from analysis.law import Coefficient, Input, Law
 

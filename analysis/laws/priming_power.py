@@ -1,6 +1,8 @@
 """Examples that are needed to prime a model, growing as a power of its training set.
 
-The form against which `priming_log` is judged; an exponent of 1 is a constant share.
+The form against which `priming_log` is judged; an exponent c of 1 is a constant share of the training
+set, one near 0 can hardly be told from a logarithm. b is the number of examples at x = 1. A comparison
+of the two needs training sets over two decades or more, and should be made on held-out larger ones.
 """
 
 from analysis.law import Coefficient, Input, Law

@@ -1,4 +1,11 @@
-"""Loss of fine-tuning: the model begins as if it had seen some of the data, then a power law."""
+"""Loss of fine-tuning: the model begins as if it had seen some of the data, then a power law.
+
+Use it for the loss over the number of fine-tuning examples, which is flat at first and falls as a power
+later. s is what pre-training was worth, in the unit of x (the source's pre-learned size D_l is s^beta),
+E and B are in the unit of the loss, beta is a pure number. Without examples well below and well above
+s, s, beta and E trade off. The power phase must have begun: runs from the flat part alone say nothing
+of how it will fall.
+"""
 
 from analysis.law import Coefficient, Input, Law
 

@@ -1,4 +1,10 @@
-"""A power law in x + s: flat while x is small, with an irreducible loss."""
+"""A power law in x + s: flat while x is small, with an irreducible loss.
+
+Use it where the smallest runs lie above or below the straight part of a log-log plot, which would bias
+the exponent of `power_floor`. s is in the unit of x and gives x = 0 a finite loss, E and b are in the
+unit of the loss, and c is the exponent far beyond s. s is determined by small runs, E by large ones;
+with less than three decades of x the two bend the same curve and c gets a wide interval.
+"""
 
 from analysis.law import Coefficient, Input, Law
 

@@ -1,4 +1,11 @@
-"""Accuracy on a task as a sigmoid of the loss, between guessing and the best that can be had."""
+"""Accuracy on a task as a sigmoid of the loss, between guessing and the best that can be had.
+
+The second step of a forecast of a task: size and data give the loss, the loss gives the accuracy. lo
+and hi are in the unit of the accuracy (shares or percent), L0 has the unit of the loss, and the
+source's steepness, per unit of loss, is k / L0. Fix lo to what guessing gives: where no model is at
+chance it cannot be told, and hi cannot be where none is good. An accuracy that seems to jump at some
+size is often smooth in the loss of the right answer; use that loss where it is known.
+"""
 
 from analysis.engine.objective import Objective
 from analysis.law import Coefficient, Input, Law

@@ -1,7 +1,11 @@
 """Loss whose size and data terms share an outer exponent: between the laws of Chinchilla and of Kaplan.
 
 E + A (N^-alpha + R D^-beta)^k with N0 = A^(1 / (alpha k)) and D0 = (R A^(1 / k))^(1 / beta). With k = 1
-it is `chinchilla`, with beta = 1 and E = 0 `kaplan`.
+it is `chinchilla`, with beta = 1 and E = 0 `kaplan`. N0 (parameters) and D0 (tokens) are where one term
+alone leaves a loss of 1 above E; far along one axis the exponents are alpha k and beta k, so compare
+those with the exponents of other laws. k below 1 means that size helps more where data are many. It is
+told only by runs where neither term dominates; from few or noisy runs it trades off with both
+exponents, and `chinchilla` forecasts better.
 """
 
 from analysis.law import Coefficient, Input, Law
@@ -9,7 +13,7 @@ from analysis.law import Coefficient, Input, Law
 LAW = Law(
     name="skaling",
     formula="loss = E + ((N0 / params)^alpha + (D0 / tokens)^beta)^k",
-    source="the package simple-scaling-laws 0.2.0; for its ends Kaplan et al. 2020, arXiv:2001.08361, "
+    source="Videau et al. 2026, arXiv:2608.07222; its ends are Kaplan et al. 2020, arXiv:2001.08361, "
     "and Hoffmann et al. 2022, arXiv:2203.15556",
     inputs=(
         Input("params", "N, non-embedding parameters", levels=3),

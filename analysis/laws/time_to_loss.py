@@ -1,6 +1,10 @@
 """Steps, tokens or seconds until a loss is reached; a run that ended before it is censored.
 
-The inverse of loss = E (1 + (k / time)^(1 / g)), with k = exp(a).
+The inverse of loss = E (1 + (k / time)^(1 / g)), with k = exp(a). Use it to ask how long a target
+takes: a is the ln of the time to a loss of 2 E, in the unit of time, g is 1 over the exponent of time,
+and E the irreducible loss. Give runs that never came to the target with the time at which they ended
+and a column `censored`; to drop them makes every target look cheaper. Times to several losses in one
+run move together (name the run as the cluster), and near E a small error of E is a large one of time.
 """
 
 from analysis.engine.objective import Objective

@@ -1,7 +1,10 @@
 """The best timescale of AdamW as a function of tokens per parameter.
 
 The timescale is B / (lr * decay * D), the share of training over which weights are averaged; from it
-follows the best weight decay, B / (lr * timescale * D). Published: an exponent of -0.527.
+follows the best weight decay, B / (lr * timescale * D). Published: an exponent of -0.527. c is the
+timescale at one token per parameter and m a pure number; batch and D have one unit. The rows are optima
+over the weight decay at a learning rate that was tuned as well, from a bowl and not from an edge. With
+all runs at one ratio m cannot be told.
 """
 
 from analysis.law import Coefficient, Input, Law

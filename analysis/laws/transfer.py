@@ -1,6 +1,10 @@
 """Examples of fine-tuning that pre-training was worth: the effective data transferred.
 
-Published from text to Python: alpha = 0.18, beta = 0.38.
+Published from text to Python: alpha = 0.18, beta = 0.38. The target is how much more fine-tuning data a
+model from scratch would have needed for the same loss, in the unit of `examples`; k is that at D_F = N
+= 1, alpha and beta are pure numbers. It holds where data are few: once they are many, what was
+transferred becomes small beside them. Every target is read off another fitted curve, so give its error
+as noise.
 """
 
 from analysis.law import Coefficient, Input, Law

@@ -1,6 +1,11 @@
 """Loss as a function of the parameters of the vocabulary, the other parameters and data.
 
-The loss is that over a unigram model, so that vocabularies can be compared; it may be negative.
+The loss is that over a unigram model, so that vocabularies can be compared; it may be negative. Use it
+to choose the size of a vocabulary: A, V, B and E are in nats per token of that loss, alpha, gamma and
+beta are exponents, the parameters of the vocabulary are its size times the width, and tokens should
+count the same text in every row (or characters, as longer vocabularies make fewer tokens). Vocabulary
+and width grow together in most sweeps: vary one at a fixed other, or the terms of size cannot be told
+apart.
 """
 
 from analysis.engine.objective import Objective

@@ -1,4 +1,11 @@
-"""Loss as a function of the width and depth of a model and of its training tokens."""
+"""Loss as a function of the width and depth of a model and of its training tokens.
+
+Use it to choose a shape: E, A, B and C are in the unit of the loss; width, depth and data have the
+exponents alpha, beta and gamma. Models must differ in width at equal depth and the other way round;
+along one family, where both grow together, only the sum of their terms is determined. Depth has few
+levels in most sweeps, so its exponent has a wide interval. The learning rate has to be tuned, or to
+transfer, over width and depth, or the law describes the tuning.
+"""
 
 from analysis.law import Coefficient, Input, Law
 

@@ -1,6 +1,10 @@
 """Loss as a function of width, depth, parameters and training tokens.
 
-Parameters are nearly a function of width and depth: this needs shapes of many kinds at each size.
+Parameters are nearly a function of width and depth: this needs shapes of many kinds at each size, and
+width of a feed-forward layer or heads that vary on their own. Use it as a check of `width_depth`, where
+shape and size are to be told apart; E, A, B, C and F are in the unit of the loss, alpha, beta, gamma
+and delta are exponents. Nine coefficients on fewer than some hundred runs trade off, and single
+exponents then mean nothing: read predictions.
 """
 
 from analysis.law import Coefficient, Input, Law
