@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from trainers.schema import InputError, shown
 
-LARGEST = 1e100  # of a number that squares and products of several such still hold
+LARGEST = 1e50  # of a number: products of six such are still numbers
 UNITS = {"k": 3, "K": 3, "M": 6, "m": 6, "B": 9, "b": 9, "G": 9, "T": 12, "t": 12}
 
 _WITH_UNIT = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*([kKmMbBGtT])")

@@ -141,6 +141,11 @@ def fit(
     check_design(law, on)
     of = setup(law, on, objective)
     found = optimum(of)
+    if not np.isfinite(found.value):
+        raise InputError(
+            f"law {law.name}: expected rows that it can predict, no coefficients within their bounds "
+            f"give all of {len(on)} a finite {law.target}"
+        )
     again = drawn_again(of, found, pool, resample, bootstrap, seed)
     noticed = findings(
         Evidence(

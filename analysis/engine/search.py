@@ -76,6 +76,8 @@ def seeds(
     return projected[_apart(on, points, scores, count)]
 
 
+# Far from its optimum a law overflows, or divides by what underflowed: such points are infinitely bad.
+@np.errstate(all="ignore")
 def project(on: Surface, problems: Problems, vectors: Vectors) -> Vectors:
     """The vectors with linear variables from least squares; log residuals are made relative ones.
 

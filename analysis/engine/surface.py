@@ -154,6 +154,8 @@ def residuals(on: Surface, target: Rows, vectors: Variables) -> Float[np.ndarray
         return (np.log(model) if on.compiled.logarithmic else model) - target
 
 
+# Far from its optimum a law overflows, or divides by what underflowed: such points are infinitely bad.
+@np.errstate(all="ignore")
 def value(on: Surface, problems: Problems, vectors: Variables) -> Float[np.ndarray, " problem"]:
     """The objective of every problem; infinite where the law has no prediction for some run."""
     residual = residuals(on, problems.target, vectors)
@@ -164,6 +166,8 @@ def value(on: Surface, problems: Problems, vectors: Variables) -> Float[np.ndarr
     return np.where(allowed & np.isfinite(total), total, np.inf)
 
 
+# Far from its optimum a law overflows, or divides by what underflowed: such points are infinitely bad.
+@np.errstate(all="ignore")
 def curvature(on: Surface, problems: Problems, vectors: Variables) -> Curvature:
     """The objective of every problem with its exact derivatives.
 
@@ -222,6 +226,8 @@ def held(
     return below | ((vectors >= problems.high) & (gradient < 0))
 
 
+# Far from its optimum a law overflows, or divides by what underflowed: such points are infinitely bad.
+@np.errstate(all="ignore")
 def start_scale(
     on: Surface, problems: Problems, vectors: Vectors
 ) -> Float[np.ndarray, "problem variable"]:

@@ -55,7 +55,7 @@ def test_a_table_is_the_same_in_every_way_of_writing_it(tmp_path: Path, text: st
     assert runs.numbers("loss").tolist() == [0.5, 0.25]
 
 
-@pytest.mark.parametrize("number", ["1e-99", "3.2e9", "1e99", "2.5", " 7 ", "1E5"])
+@pytest.mark.parametrize("number", ["1e-49", "3.2e9", "1e49", "2.5", " 7 ", "1E5"])
 def test_numbers_are_those_of_the_language(tmp_path: Path, number: str):
     runs = read_table(_table(tmp_path, f"width,val\n{number},1\n8,1\n"), MAPPING)
     assert runs.numbers("x")[0] == float(number)
@@ -68,9 +68,9 @@ def test_numbers_are_those_of_the_language(tmp_path: Path, number: str):
         ("0", "expected a positive finite number, got 0"),
         ("inf", "expected a positive finite number, got inf"),
         ("nan", "expected a positive finite number, got nan"),
-        ("1e308", "expected a number between 1e-100 and 1e+100 in size, got 1e308"),
+        ("1e308", "expected a number between 1e-50 and 1e+50 in size, got 1e308"),
         ("1e999", "expected a positive finite number, got 1e999"),
-        ("1e-300", "expected a number between 1e-100 and 1e+100 in size, got 1e-300"),
+        ("1e-300", "expected a number between 1e-50 and 1e+50 in size, got 1e-300"),
         ("high", "expected a number, got 'high'"),
         ("True", "expected a number, got 'True'"),
         ("", "expected a number, got an empty cell"),
