@@ -167,6 +167,17 @@ def runs_of(
     return Runs(pd.DataFrame(columns, index=[f"row {row}" for row in rows]), tuple(left_out))
 
 
+def with_numbers(runs: Runs, names: Iterable[str]) -> Runs:
+    """The runs with some columns of texts as numbers, where every text of a column is one."""
+    found: dict[str, Any] = {}
+    for name in names:
+        if name in runs.table.columns:
+            values = pd.to_numeric(runs.table[name], errors="coerce")
+            if np.isfinite(values).all():
+                found[name] = values
+    return Runs(runs.table.assign(**found), runs.omitted)
+
+
 def _compared(cells: Cells, condition: Condition, mapping: Mapping[str, str]) -> list[str]:
     """The cells that a condition compares: of a column of the table, or of a mapped name."""
     name = condition.column

@@ -14,7 +14,7 @@ from analysis.reporting.decision_words import (
     tuning_words,
 )
 from analysis.reporting.tuning_sections import isoflop_sections, tuning_sections
-from analysis.runs import read_table
+from analysis.runs import read_table, with_numbers
 from analysis.tuning.drift import as_document as drift_document
 from analysis.tuning.drift import drift
 from analysis.tuning.settings import as_document as tuning_document
@@ -43,6 +43,7 @@ def tuning_of_table(
     runs = read_table(
         table, {one: one for one in numbers}, parse_where(where) if where else (), extra
     )
+    runs = with_numbers(runs, by)
     found = tuning(runs, settings=settings, fields=by, target=loss)
     drifts = tuple(drift(found, one, over) for one in settings if over)
     carried = transfer(found, along) if along else None

@@ -49,6 +49,7 @@ PRINT_DPI = 300
 MANY = 2_000  # points beyond which dots are drawn as pixels inside the SVG
 TIPS = 300  # at most; those that are named first stay
 LABEL = 44  # characters
+ROOM = 48  # characters of a legend side by side
 
 
 @dataclass
@@ -81,7 +82,10 @@ class Canvas:
 
     def legend(self, columns: int = 1) -> None:
         """What the colours mean, above the axes where no point can lie."""
-        if self.axes.get_legend_handles_labels()[0]:
+        labels = self.axes.get_legend_handles_labels()[1]
+        if labels:
+            # A legend wider than the figure would leave no room for the axes.
+            columns = min(columns, max(1, ROOM // max(map(len, labels))))
             self.axes.legend(
                 loc="lower left",
                 bbox_to_anchor=(0.0, 1.0),
