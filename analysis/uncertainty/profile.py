@@ -89,13 +89,15 @@ def profile(fitted: Fit, name: str, *, points: int = 41, level: float | None = N
     rise, calibration = threshold(of, best, fitted.scale, spread, place, level)
     tiny = len(of.points) * of.surface.rounding + 1e-12 * abs(fitted.objective)
     rises = [max(one, tiny) for one in (rise, *(_flat(fitted, share) for share in FLAT))]
-    along = outwards(of, place, best, spread)
+    along = outwards(of, place, best, spread, max(rises))
     lows, highs = (crossings(of, along, np.array(rises), side) for side in (-1, 1))
     # Between the steps outwards a profile may fall again: a look at evenly spaced values.
     wide = _ends(of, place, min(one.value for one in lows), max(one.value for one in highs))
-    along = warmed(of, joined(along, spaced(of, along, *wide, CLOSER)))
+    closer = spaced(of, along, *wide, CLOSER, max(rises))
+    along = warmed(of, joined(along, closer), max(rises))
     lows, highs = (crossings(of, along, np.array(rises), side) for side in (-1, 1))
-    shown = spaced(of, along, *_ends(of, place, lows[0].value, highs[0].value), points)
+    ends = _ends(of, place, lows[0].value, highs[0].value)
+    shown = spaced(of, along, *ends, points, max(rises))
     return Profile(
         name=name,
         level=level,

@@ -15,6 +15,7 @@ SKEWED = 0.2  # relative standard error beyond which a positive coefficient is s
 FARTHEST = 230.0  # ln of the largest ratio: e^230 is 10^100
 SWEEPS = 12  # times that every value is tried again from its neighbours, while it helps
 HELPED = 1e-9  # relative descent that counts
+MATTERS = 9.0  # times the largest rise asked for: answers beyond it are not tried again
 SECANTS = 10  # steps towards a crossing
 CLOSE = 1e-4  # a crossing is found when the root of the rise is as close, relatively
 
@@ -38,11 +39,12 @@ class Crossing:
     reached: bool
 
 
-def outwards(of: Setup, place: int, optima: Vectors, spread: Covariance) -> Path:
+def outwards(of: Setup, place: int, optima: Vectors, spread: Covariance, rise: float) -> Path:
     """The path from an optimum outwards, in steps that grow, as far as the bounds.
 
     The others start where the curvature at the optimum expects them, and where they are at each of the
-    optima (the best comes first); then at the answers of their neighbours on both sides.
+    optima (the best comes first); then at the answers of their neighbours on both sides, as far as
+    those matter to a path that is followed to a rise of `rise`.
     """
     best = float(optima[0, place])
     error = float(spread.standard_errors[place])
@@ -63,10 +65,10 @@ def outwards(of: Setup, place: int, optima: Vectors, spread: Covariance) -> Path
         slope = spread.across[:, place] / variance
         inside = of.surface.compiled.internal(optima[:1], of.surface.centre)
         starts.insert(0, _natural(of, inside + moved[:, None] * slope))
-    return warmed(of, _solved(of, place, values, starts))
+    return warmed(of, _solved(of, place, values, starts), rise)
 
 
-def spaced(of: Setup, along: Path, low: float, high: float, count: int) -> Path:
+def spaced(of: Setup, along: Path, low: float, high: float, count: int, rise: float) -> Path:
     """The path on evenly spaced values, from the nearest answers that are known.
 
     They are spaced by ratios where the known ones are: from a positive value to one 4 times as large.
@@ -76,7 +78,7 @@ def spaced(of: Setup, along: Path, low: float, high: float, count: int) -> Path:
     values = np.clip(values, low, high)
     after = np.clip(np.searchsorted(along.values, values), 1, len(along.values) - 1)
     starts = [along.vectors[after - 1], along.vectors[after]]
-    return warmed(of, _solved(of, along.place, values, starts))
+    return warmed(of, _solved(of, along.place, values, starts), rise)
 
 
 def joined(one: Path, other: Path) -> Path:
@@ -96,22 +98,26 @@ def joined(one: Path, other: Path) -> Path:
     )
 
 
-def warmed(of: Setup, along: Path) -> Path:
-    """Every value again from the answers of its neighbours, for as long as that helps."""
+def warmed(of: Setup, along: Path, rise: float) -> Path:
+    """Every value again from the answers of its neighbours, for as long as these are new."""
+    count = len(along.values)
+    before = np.maximum(np.arange(count) - 1, 0)
+    after = np.minimum(np.arange(count) + 1, count - 1)
+    new = np.full(count, count > 1)
     for _ in range(SWEEPS):
-        count = len(along.values)
-        if count < 2:
+        # Far out the refits are the hardest, and nobody asks for them.
+        near = along.objective <= along.objective.min() + MATTERS * rise
+        worth = (new[before] & (near | near[before])) | (new[after] & (near | near[after]))
+        again = np.flatnonzero(worth)
+        if not len(again):
             break
-        before, after = np.maximum(np.arange(count) - 1, 0), np.arange(1, count + 1) % count
-        after[-1] = count - 1
-        starts = [along.vectors[before], along.vectors[after]]
-        tried = _solved(of, along.place, along.values, starts)
-        # A value that is not finite is worse than any.
-        gain = along.objective - tried.objective
-        helped = gain > HELPED * np.abs(tried.objective)
+        starts = [along.vectors[before[again]], along.vectors[after[again]]]
+        some = _solved(of, along.place, along.values[again], starts)
+        tried = _copy(along)
+        tried.objective[again], tried.vectors[again] = some.objective, some.vectors
+        tried.converged[again] = some.converged
+        new = tried.objective + HELPED * np.abs(tried.objective) < along.objective
         along = _better(along, tried)
-        if not helped.any():
-            break
     return along
 
 
@@ -206,6 +212,12 @@ def _natural(of: Setup, inside: Vectors) -> Vectors:
     with np.errstate(all="ignore"):
         made = natural(on, np.clip(inside, on.low[:size], on.high[:size]))
     return np.nan_to_num(made, nan=0.0, posinf=1e300, neginf=-1e300)
+
+
+def _copy(one: Path) -> Path:
+    return Path(
+        one.place, one.values, one.objective.copy(), one.vectors.copy(), one.converged.copy()
+    )
 
 
 def _better(one: Path, other: Path) -> Path:
