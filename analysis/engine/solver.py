@@ -54,7 +54,7 @@ def solve(on: Surface, problems: Problems, *, certify: bool = False) -> Solution
     agreed = True
     if certify and on.law.nonlinear:
         other = _from(on, problems, seeds(on, problems, second(on), (), other_count))
-        gap = float(abs(other.value.min() - found.value.min()))
+        gap = abs(float(other.value.min()) - float(found.value.min()))
         close = AGREED * abs(float(found.value.min())) + _negligible(on, problems)[0]
         agreed = bool(gap <= close)
         found = _joined(found, other)
