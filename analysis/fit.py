@@ -94,7 +94,7 @@ class Fit:
     @property
     def combinations(self) -> tuple[Combination, ...]:
         """What is determined also where single coefficients are not."""
-        return combinations(self.setup, self.vector, self.draws, self.level)
+        return combinations(self.setup, self.vector, self.draws, self.level, self.reading)
 
     @property
     def interval_kind(self) -> IntervalKind:

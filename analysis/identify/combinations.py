@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from analysis.engine.compiled import Vectors, predict_many
 from analysis.engine.refit import Setup
+from analysis.uncertainty.intervals import PLAIN, Reading, ends
 
 
 @dataclass(frozen=True)
@@ -25,27 +26,30 @@ def combinations(
     best: Float[np.ndarray, "1 coefficient"],
     draws: Float[np.ndarray, "draw coefficient"],
     level: float = 0.95,
+    reading: Reading = PLAIN,
 ) -> tuple[Combination, ...]:
     """The combinations of a fit, to be quoted where its coefficients move together.
 
     They are the law at the middle of the inputs and its slopes there, the size of each term there,
     and for a law of params and tokens the exponent of the compute-optimal size, beta / (alpha +
-    beta). Source of the last: Hoffmann et al. 2022, arXiv:2203.15556. Intervals are percentile
-    intervals over the draws that cover `level`.
+    beta). Source of the last: Hoffmann et al. 2022, arXiv:2203.15556. Intervals are to cover `level`;
+    the draws are read as those of the coefficients are.
     """
     rows = np.concatenate([best, draws])
     found = [*_at_middle(of, rows), *_terms(of, rows), *_allocation(of, rows)]
-    return tuple(_made(name, meaning, column, level) for name, meaning, column in found)
+    return tuple(_made(name, meaning, column, level, reading) for name, meaning, column in found)
 
 
 _Column = tuple[str, str, Float[np.ndarray, " row"]]
 
 
-def _made(name: str, meaning: str, column: Float[np.ndarray, " row"], level: float) -> Combination:
+def _made(
+    name: str, meaning: str, column: Float[np.ndarray, " row"], level: float, reading: Reading
+) -> Combination:
     value, drawn = float(column[0]), column[1:]
     if not len(drawn):
         return Combination(name, meaning, value, None, None)
-    low, high = np.percentile(drawn, [50 * (1 - level), 50 * (1 + level)])
+    low, high = ends(drawn, np.array(value), level, reading)
     return Combination(name, meaning, value, float(low), float(high))
 
 

@@ -10,11 +10,13 @@ from analysis.engine.refit import misfit
 from analysis.finding import Finding
 from analysis.identify.evidence import Evidence, limits
 from analysis.identify.settling import settle
+from analysis.uncertainty.known_noise import chi_square
 
 FEWEST = 20  # resamples from which a share or a correlation means something
 BY_CHANCE = 1e-3  # probability below which a misfit is not put down to replicates
 WIDE = 0.5  # share of what is searched for an exponent that its interval may cover
 OFTEN = 0.1  # share of resamples on a bound: more than the tails of a 95 % interval explain
+EXCESS = 1.5  # chi-square per degree of freedom from which a reader is told, also of many rows
 LINKED = 0.99  # correlation at which one number of a pair says nothing without the other
 
 
@@ -31,6 +33,7 @@ def resampled(on: Evidence, known: frozenset[str]) -> Iterator[Finding]:
         yield from _floors(on, known)
         yield from _linked(on)
     yield from _form(on)
+    yield from _noise(on)
     yield from _resampling(on)
 
 
@@ -127,6 +130,31 @@ def _form(on: Evidence) -> Iterator[Finding]:
             "lack_of_fit",
             f"the cells lie {np.sqrt(excess / spare):.1f} times further from the law than their "
             "replicates explain: another form may be right, and the interval does not cover that",
+        )
+
+
+def _noise(on: Evidence) -> Iterator[Finding]:
+    """Residuals much larger or smaller than the noise that is known of the rows."""
+    found = chi_square(on.of, on.best)
+    if found is None:
+        return
+    sigmas = float(np.sqrt(found.per_degree))
+    words = (
+        f"the residuals are {sigmas:.2g} times the noise that the rows state (chi-square "
+        f"{found.value:.4g} for {found.degrees} degrees of freedom)"
+    )
+    if found.chance < BY_CHANCE and found.per_degree > EXCESS:
+        yield Finding(
+            "noise_exceeded",
+            f"{words}; the form is wrong, or that noise leaves something out, such as the seed; "
+            "three or more seeds at a few settings would tell which: the law is wrong if they "
+            "scatter by no more than their stated noise",
+        )
+    elif found.chance > 1 - BY_CHANCE and found.per_degree < 1 / EXCESS:
+        yield Finding(
+            "noise_overstated",
+            f"{words}; the noise is stated too large, or the law has been fitted to it; three or "
+            "more seeds at one setting would tell",
         )
 
 

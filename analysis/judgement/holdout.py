@@ -158,10 +158,15 @@ def scaled(
     on = points(law, runs, inputs, target, pool, columns, signed)
     if by:
         return on, _log_product([runs.numbers(name) for name in by])
+    return on, scale_of(law, on)
+
+
+def scale_of(law: Law, on: Points) -> Float[np.ndarray, " run"]:
+    """The natural logarithm of the scale of each point: of the product of its inputs."""
     positive = [on.values[one.name] for one in law.inputs if one.positive]
     if positive:
-        return on, _log_product(positive)
-    return on, np.asarray(sum(on.values.values()), dtype=np.float64)
+        return _log_product(positive)
+    return np.asarray(sum(on.values.values()), dtype=np.float64)
 
 
 def largest_cuts(on: Points, scale: Float[np.ndarray, " run"]) -> list[Cut]:

@@ -38,7 +38,8 @@ class Rolling:
 
     `error`, `bias` and `coverage` are as in `Backtest`, over the points of all steps, each of which
     is predicted once; `too_high` counts the points predicted too high; `reach` is the farthest
-    step.
+    step; `skipped` counts the first steps that were not made, since a law of many coefficients is
+    hard to fit to few points.
     """
 
     steps: tuple[Backtest, ...]
@@ -48,6 +49,7 @@ class Rolling:
     too_high: int
     reach: float | None
     warnings: tuple[Finding, ...]
+    skipped: int = 0
 
     @property
     def points(self) -> tuple[HeldOut, ...]:
@@ -116,7 +118,7 @@ def groups_of(scale: Float[np.ndarray, " run"]) -> Int[np.ndarray, " run"]:
     return np.unique(group, return_inverse=True)[1][level]
 
 
-def judged(steps: tuple[Backtest, ...]) -> Rolling:
+def judged(steps: tuple[Backtest, ...], skipped: int = 0) -> Rolling:
     """All steps together, with what a reader must know of them."""
     held = [point for step in steps for point in step.points]
     residuals = np.array([one.residual for one in held])
@@ -131,6 +133,7 @@ def judged(steps: tuple[Backtest, ...]) -> Rolling:
         too_high=too_high,
         reach=max((step.reach for step in done), default=None),
         warnings=tuple(_warnings(held, too_high, coverage)),
+        skipped=skipped,
     )
 
 
@@ -143,6 +146,7 @@ def as_document(found: Rolling) -> dict[str, Any]:
         "points": len(found.points),
         "too_high": found.too_high,
         "reach": found.reach,
+        "steps_skipped": found.skipped,
         "warnings": [{"code": one.code, "text": one.text} for one in found.warnings],
         "steps": [backtest_document(step) for step in found.steps],
     }

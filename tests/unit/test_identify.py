@@ -15,7 +15,7 @@ from analysis.identify.evidence import Evidence, allowance
 from analysis.identify.flatness import flatness
 from analysis.identify.settling import next_run
 from analysis.law import Coefficient, Input, Law, find_law
-from analysis.points import points
+from analysis.points import Columns, points
 from analysis.runs import Runs
 
 POWER, FLOOR, CHINCHILLA = (find_law(name) for name in ("power", "power_floor", "chinchilla"))
@@ -299,6 +299,24 @@ def test_combinations_are_narrow_where_coefficients_are_not():
     assert allocation.low == pytest.approx(0.480, abs=0.01)
     assert allocation.high == pytest.approx(0.556, abs=0.01)
     assert as_document(found)["combinations"]["a"]["value"] == allocation.value
+
+
+@pytest.mark.parametrize(
+    ("stated", "code"),
+    [(1.0, None), (1.1, None), (0.5, "noise_exceeded"), (2.0, "noise_overstated")],
+)
+def test_noise_that_the_rows_state_is_held_against_the_residuals(stated: float, code: str | None):
+    x = np.geomspace(1, 100, 200)
+    noise = 0.02 * x**-0.5
+    y = 3 * x**-0.5 + np.random.default_rng(3).normal(0, noise)
+    table = pd.DataFrame({"x": x, "loss": y, "s": stated * noise})
+    found = fit(POWER, Runs(table), {"x": "x"}, "loss", bootstrap=0, columns=Columns(noise="s"))
+    said = [one for one in found.warnings if one.code.startswith("noise_")]
+    assert [one.code for one in said] == ([code] if code else [])
+    if said:
+        # the residuals are those of 198 normal numbers: their size is known to 5 %
+        size = float(said[0].text.split(" times")[0].rpartition(" ")[2])
+        assert size == pytest.approx(1 / stated, rel=0.15)
 
 
 def test_the_slope_of_a_power_law_is_its_exponent():
