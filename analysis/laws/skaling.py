@@ -39,8 +39,11 @@ LAW = Law(
             log=True,
             of="tokens",
         ),
-        Coefficient("alpha", "size exponent", low=0.01, high=2.0, starts=(0.02, 1.9)),
-        Coefficient("beta", "data exponent", low=0.01, high=2.0, starts=(0.02, 1.9)),
+        # What shows at the ends is k times these, so with a small k they are large.
+        Coefficient(
+            "alpha", "size exponent within the sum", low=0.01, high=6.0, starts=(0.05, 4.0)
+        ),
+        Coefficient("beta", "data exponent within the sum", low=0.01, high=6.0, starts=(0.05, 4.0)),
         Coefficient("k", "outer exponent", low=0.05, high=1.0, starts=(0.15, 0.95)),
     ),
 )
