@@ -123,6 +123,25 @@ def place_of(text: str, names: Sequence[str]) -> dict[str, np.ndarray]:
     return found
 
 
+def numbers_of(option: str, texts: Sequence[str]) -> tuple[tuple[str, float], ...]:
+    """`NAME=NUMBER`, each once.
+
+    Raises:
+        InputError: a text is something else.
+    """
+    found: dict[str, float] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            number = float(value)
+        except ValueError as error:
+            raise InputError(f"{option} {text}: expected NAME=NUMBER") from error
+        if name in found:
+            raise InputError(f"{option} {text}: expected {name} once")
+        found[name] = number
+    return tuple(found.items())
+
+
 def _held(law: Law, request: Request) -> Law:
     """The law with what `--fix` and `--tie` say of coefficients that it has."""
     fixed: dict[str, float] = {}

@@ -9,11 +9,13 @@ from analysis.checks.checks import design_checks
 from analysis.claims import Verdict, verdict
 from analysis.contrast import Contrast, contrast
 from analysis.custom import any_law
+from analysis.decisions import NOTHING, Decisions, decide, wanted_of, with_offer
 from analysis.engine.objective import Objective
 from analysis.finding import Finding
 from analysis.fit import RESAMPLES, Fit, fit
 from analysis.isoflop.profiles import IsoFlop, isoflop
 from analysis.judgement.compare import Comparison, compare
+from analysis.judgement.extrapolation import reached
 from analysis.judgement.holdout import Backtest, backtests
 from analysis.law import Law
 from analysis.runs import Omitted, Runs, is_number, is_positive, matches, rows_of
@@ -51,7 +53,8 @@ class Table:
 class SweepFit:
     """A fit of the sweep file for one combination of its split; `fit` is None where refused.
 
-    `ranking` sets the law beside its rivals, where the sweep file names some.
+    `ranking` sets the law beside its rivals, where the sweep file names some; `decisions` are those
+    that it asks for.
     """
 
     name: str
@@ -62,6 +65,7 @@ class SweepFit:
     backtests: tuple[Backtest, ...]
     notes: tuple[Finding, ...]
     ranking: Comparison | None = None
+    decisions: Decisions = NOTHING
 
 
 @dataclass(frozen=True)
@@ -230,7 +234,8 @@ def _fit(sweep: Sweep, spec: FitSpec, group: Group, runs: Runs, resamples: int) 
     if spec.rivals:
         laws = [law, *(any_law(text, spec.inputs) for text in spec.rivals)]
         ranking = compare(laws, runs, spec.inputs, spec.metric, objective=objective, pool=spec.pool)
-    return SweepFit(spec.name, spec, group, fitted, "", tests, notes, ranking)
+    decisions = with_offer(decide(fitted, wanted_of(spec), reached(tests)), fitted)
+    return SweepFit(spec.name, spec, group, fitted, "", tests, notes, ranking, decisions)
 
 
 def _tuning(spec: TuningSpec, runs: Runs) -> SweepTuning:

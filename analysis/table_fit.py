@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.checks.checks import table_checks
+from analysis.decisions import NOTHING, Decisions, Wanted, check, decide
+from analysis.decisions import as_document as decisions_document
 from analysis.engine.compiled import predict_many
 from analysis.finding import Finding
 from analysis.fit import Fit, as_document, fit
@@ -46,6 +48,7 @@ class TableFit:
     checks: tuple[Finding, ...]
     foreseen: tuple[Foreseen, ...]
     trust: Trust
+    decisions: Decisions = NOTHING
 
 
 def table_fit(
@@ -58,6 +61,7 @@ def table_fit(
     seed: int,
     largest: int | None = None,
     places: Sequence[str] = (),
+    wanted: Wanted = Wanted(),  # noqa: B008 - it is frozen
 ) -> TableFit:
     """Read the table, fit the law, predict the largest scales from the others, check the rows.
 
@@ -65,10 +69,11 @@ def table_fit(
         InputError: an option, the table or one of its values cannot be used.
     """
     of = asked(request, [law])
-    wanted = of.laws[0]
-    at = [place_of(text, wanted.input_names) for text in places]
+    chosen = of.laws[0]
+    at = [place_of(text, chosen.input_names) for text in places]
+    check(wanted, chosen, of.target)
     fitted = fit(
-        wanted,
+        chosen,
         of.runs,
         of.inputs,
         of.target,
@@ -85,7 +90,7 @@ def table_fit(
     checks: tuple[Finding, ...] = ()
     if few:
         tests = backtests(
-            wanted, of.runs, of.inputs, of.target, pool=of.pool, objective=of.objective,
+            chosen, of.runs, of.inputs, of.target, pool=of.pool, objective=of.objective,
             columns=of.columns,
         )  # fmt: skip
         checks = table_checks(
@@ -94,11 +99,14 @@ def table_fit(
     asked_for = None
     if largest is not None:
         asked_for = hold_out(
-            wanted, of.runs, of.inputs, of.target, largest=largest, pool=of.pool,
+            chosen, of.runs, of.inputs, of.target, largest=largest, pool=of.pool,
             objective=of.objective, columns=of.columns,
         )  # fmt: skip
     foreseen = tuple(_foreseen(fitted, one, tests) for one in at)
     known = {one.code for one in fitted.warnings}
+    decisions = decide(fitted, wanted, reached(tests))
+    if decisions.refused:
+        raise InputError(decisions.refused[0])
     return TableFit(
         request.table,
         tuple(map(str, of.runs.table.index)) if of.pool == "none" else (),
@@ -108,6 +116,7 @@ def table_fit(
         tuple(one for one in checks if one.code not in known),
         foreseen,
         trust(fitted, tests),
+        decisions,
     )
 
 
@@ -130,6 +139,8 @@ def document_of(found: TableFit) -> dict[str, Any]:
             }
             for one in found.foreseen
         ]
+    if found.decisions:
+        document["decisions"] = decisions_document(found.decisions)
     return document
 
 

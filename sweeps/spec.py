@@ -17,6 +17,9 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,6
 MetricName = Annotated[
     str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}(/[a-z][a-z0-9_]{0,63})?$")
 ]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Written = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Where = dict[FieldPath, Any]
 """Fields of a trial and the value each must have; the trials that match are meant."""
 
@@ -117,7 +120,12 @@ class FitSpec(Frozen):
     `inputs` says which field or metric of a run is which input of the law. `law` is a name, or a
     formula such as `loss = E + b / x^c`; `fix` and `tie` set coefficients to numbers or to others.
     `rivals` are further laws of the same inputs, ranked beside it by what they foresee of the
-    largest scales; at each of `budgets` (FLOPs) the best size and data are worked out.
+    largest scales.
+
+    At each of `budgets`, in the unit of `cost` (FLOPs of 6 N D unless given), the best size and data are
+    worked out, with the law's other inputs `held`; `reach` are targets whose scale is looked for, and
+    `narrow` what the next runs are to tell (a coefficient, `best_size=1e22`, `reach=2.0`), for at most
+    `spend` in all.
     """
 
     name: Name
@@ -132,7 +140,12 @@ class FitSpec(Frozen):
     objective: Literal["huber", "squares", "laplace", "student", "normal"] | None = None
     residual: Literal["log", "plain"] | None = None
     rivals: tuple[str, ...] = Field(default=(), max_length=12)
-    budgets: tuple[float, ...] = Field(default=(), max_length=12)
+    budgets: tuple[Positive, ...] = Field(default=(), max_length=12)
+    cost: str = Field(default="", max_length=500)
+    held: dict[str, float] = {}
+    reach: tuple[Finite, ...] = Field(default=(), max_length=12)
+    narrow: tuple[Written, ...] = Field(default=(), max_length=12)
+    spend: Positive | None = None
     unit: str = ""
     note: str = ""
 

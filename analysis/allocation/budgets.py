@@ -44,7 +44,7 @@ class Allocation:
     @property
     def text(self) -> str:
         """The answer in one sentence."""
-        return "; ".join(one.text for one in self.best)
+        return ". ".join(one.text for one in self.best)
 
 
 def allocation(

@@ -151,7 +151,7 @@ def prices(of: CostModel, values: Values) -> Numbers:
     with np.errstate(all="ignore"):
         cost = predict_many(law, _vector(of, law), {one: values[one] for one in law.input_names})[0]
         if of.throughput is not None:
-            cost = cost / (3600 * np.exp(_speed(of.throughput, np.log(values["params"]))[0]))
+            cost = cost / (3600 * np.exp(_speed(of.throughput, _log_sizes(of, values))[0]))
     if not (np.isfinite(cost) & (cost > 0)).all():
         raise InputError(f"cost: expected positive numbers from {shown(of.formula)}")
     return cost
@@ -228,6 +228,15 @@ def free_names(of: CostModel) -> tuple[str, ...]:
 def _vector(of: CostModel, law: Law) -> Float[np.ndarray, "1 number"]:
     known = dict(of.numbers)
     return np.array([[known[one.name] for one in law.coefficients]]).reshape(1, -1)
+
+
+def _log_sizes(of: CostModel, values: Values) -> Numbers:
+    """The ln parameters, by which speeds are told apart; any, where there is one speed."""
+    if "params" in values:
+        return np.log(values["params"])
+    if of.throughput is not None and len(of.throughput.params) > 1:
+        raise InputError("cost: expected one throughput, since there are no parameters here")
+    return np.zeros_like(next(iter(values.values())))
 
 
 def _speed(of: Throughput, log_params: Numbers) -> tuple[Numbers, Numbers]:

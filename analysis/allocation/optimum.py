@@ -15,6 +15,7 @@ from analysis.finding import Finding
 from analysis.fit import Fit
 from analysis.judgement.extrapolation import Extrapolation, extrapolation
 from analysis.judgement.extrapolation import as_document as extrapolation_document
+from analysis.judgement.trust import rounded
 from analysis.uncertainty.intervals import interval
 
 NEAR = 1e-3  # of the loss: sizes that lose no more are as good
@@ -104,8 +105,10 @@ def best_at(of: Question, found: Optimum, budget: float, around: float) -> Best:
         inner=inner,
         far=far,
     )
-    warnings = (*_warnings(best, of.limits, of.on.cost.unit), *far.warnings)
-    return replace(best, text=_text(best, of.on.cost.unit), warnings=warnings)
+    at = f"{brief(budget)} {of.on.cost.unit}"
+    beyond = (replace(one, text=f"at {at}: {one.text}") for one in far.warnings)
+    warnings = (*_warnings(best, of.limits, of.on.cost.unit), *beyond)
+    return replace(best, text=_text(best, of.on.cost.unit, of.fitted.target), warnings=warnings)
 
 
 def best_document(one: Best) -> dict[str, Any]:
@@ -187,24 +190,30 @@ def _others(of: Question, found: Optimum, budget: float) -> Iterator[Alternative
         yield Alternative(what, math.exp(log), math.exp(tokens), loss.value, lost, share)
 
 
-def _text(best: Best, unit: str) -> str:
+def _text(best: Best, unit: str, target: str) -> str:
     start = f"At {brief(best.budget)} {unit}: "
     if not best.inner:
         return (
             f"{start}no optimum; as far as was looked, the loss is least with "
             f"{brief(best.params.value)} parameters on {brief(best.tokens.value)} tokens"
         )
-    known = f" ({interval_words(best.params)})" if best.params.low or best.params.high else ""
     repeated = ""
     if best.repeats is not None and best.repeats > 1:
         repeated = f", each seen {brief(best.repeats)} times"
+    loss, known = rounded(best.loss.value, best.loss.low, best.loss.high)
     text = (
-        f"{start}{brief(best.params.value)} parameters{known} on {brief(best.tokens.value)} "
-        f"tokens{repeated}"
+        f"{start}{_said(best.params, 'parameters')} on {_said(best.tokens, 'tokens')}{repeated}, for a "
+        f"{target} of {loss}{f' ({known})' if known else ''}"
     )
     for other in best.alternatives[:1]:
-        text += f"; {other.what} would lose {share_words(other.share)}"
+        text += f"; {other.what} would raise it by {share_words(other.share)}"
     return text
+
+
+def _said(one: Ranged, of: str) -> str:
+    """So many of something, with the interval, where there is one."""
+    known = f" ({interval_words(one)})" if one.low is not None or one.high is not None else ""
+    return f"{brief(one.value)} {of}{known}"
 
 
 def _warnings(best: Best, limits: Mapping[str, float], unit: str) -> Iterator[Finding]:

@@ -70,17 +70,14 @@ def reach(fitted: Fit, target: float, *, tested: float | None = None) -> Reach:
     if not math.isfinite(target):
         raise InputError(f"target: expected a number, got {target}")
     name = law.input_names[0]
-    values = fitted.points.values[name]
-    within = float(values.min()) / BACK, float(values.max()) * AHEAD
+    within = searched(fitted)
     vectors = np.concatenate([fitted.vector, fitted.draws])
-    grid = np.linspace(math.log(within[0]), math.log(within[1]), STEPS + 1)
-    heights = predict_many(law, vectors, {name: np.exp(grid)})
-    falling = bool(heights[0, -1] < heights[0, 0])
-    logs, reached = _first(law, vectors, target, grid, heights, falling)
+    logs, reached, falling = scales(fitted, vectors, target)
+    grid = np.log(within)
     limits = _limits(law, vectors, falling)
     beyond = (limits >= target if falling else limits <= target) & ~reached
     known = ~np.isnan(limits)
-    ends = float(grid[0]), float(grid[-1])
+    ends = float(grid[0]), float(grid[1])
     scale = ranged_log(fitted, float(logs[0]), logs[1:], ends) if reached[0] else None
     drawn = len(fitted.draws)
     found = Reach(
@@ -102,6 +99,28 @@ def reach(fitted: Fit, target: float, *, tested: float | None = None) -> Reach:
         warnings=(),
     )
     return replace(found, text=_text(found), warnings=tuple(_warnings(found, falling)))
+
+
+def searched(fitted: Fit) -> tuple[float, float]:
+    """The scales between which a target is looked for: the runs, and far beyond them on both sides."""
+    values = fitted.points.values[fitted.law.input_names[0]]
+    return float(values.min()) / BACK, float(values.max()) * AHEAD
+
+
+def scales(
+    fitted: Fit, vectors: Vectors, target: float
+) -> tuple[Float[np.ndarray, " draw"], Bool[np.ndarray, " draw"], bool]:
+    """The ln scale at which each vector of coefficients first comes to a target, and whether it does.
+
+    The last says whether the law falls. A vector that does not come to it has the end of the search.
+    """
+    low, high = searched(fitted)
+    grid = np.linspace(math.log(low), math.log(high), STEPS + 1)
+    at = {fitted.law.input_names[0]: np.exp(grid)}
+    ends = predict_many(fitted.law, fitted.vector, at)[0, [0, -1]]
+    falling = bool(ends[1] < ends[0])
+    heights = predict_many(fitted.law, vectors, at)
+    return *_first(fitted.law, vectors, target, grid, heights, falling), falling
 
 
 def as_document(found: Reach) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from analysis.allocation.cost_models import SIX_ND, CostModel, free_names, prices
+from analysis.allocation.ranged import brief
 from analysis.allocation.size_and_data import sizes_of
 from analysis.fit import Fit
 from analysis.law import Law
@@ -42,7 +43,8 @@ def usual_cost(law: Law) -> CostModel:
     names = [one.name for one in law.inputs if one.positive]
     if not names:
         return CostModel("runs", f"cost = 1 + 0 * {law.input_names[0]}", "runs")
-    return CostModel(" x ".join(names), f"cost = {' * '.join(names)}", " x ".join(names))
+    product = " x ".join(names)
+    return CostModel(product, f"cost = {' * '.join(names)}", f"units of {product}")
 
 
 def grid_of(
@@ -58,7 +60,7 @@ def grid_of(
     per parameter are within twice the range so far. Inputs that may be 0 or negative stay in their range.
 
     Raises:
-        InputError: `reach` is below 1, or nothing is left.
+        InputError: `reach` is below 1, nothing can be paid, or the law has too many inputs for a grid.
     """
     if not (math.isfinite(reach) and reach >= 1):
         raise InputError(f"reach: expected a number of at least 1, got {reach}")
@@ -68,12 +70,18 @@ def grid_of(
     shares = any(one.name.startswith("share_") for one in law.inputs)
     if shares or math.prod(map(len, levels)) > MOST:
         raise InputError(
-            f"law {law.name}: expected candidates to be given for {len(law.inputs)} inputs"
+            f"next runs: expected a law of fewer inputs and no shares, got {law.name} with "
+            f"{len(law.inputs)}; candidates can be given in Python"
         )
     table = np.array(list(itertools.product(*levels))).T
     values = dict(zip(law.input_names, table, strict=True))
     kept = _usual(law, rows, values)
     made = priced(fitted, {name: one[kept] for name, one in values.items()}, cost)
+    if not (made.cost <= most * (1 + 1e-12)).any():
+        least = f"{brief(float(made.cost.min()))} {made.unit}" if len(made) else "none"
+        raise InputError(
+            f"spend: expected what pays for a run, at least {least}, got {brief(most)}"
+        )
     return _chosen(made, made.cost <= most * (1 + 1e-12))
 
 
@@ -144,6 +152,4 @@ def _usual(
 
 
 def _chosen(of: Candidates, kept: Bool[np.ndarray, " candidate"]) -> Candidates:
-    if not kept.any():
-        raise InputError("candidates: expected at least one that can be paid, there is none")
     return Candidates({name: one[kept] for name, one in of.values.items()}, of.cost[kept], of.unit)

@@ -11,6 +11,7 @@ from analysis.allocation.best_size import Path, best_sizes
 from analysis.allocation.budgets import around
 from analysis.allocation.cost_models import SIX_ND, CostModel
 from analysis.allocation.ranged import brief
+from analysis.allocation.reach import reach, scales
 from analysis.allocation.size_and_data import size_and_data
 from analysis.engine.compiled import Vectors, predict_many
 from analysis.fit import Fit
@@ -121,6 +122,24 @@ def best_size_of(
     if not math.isfinite(made.value):
         raise InputError(f"decision: expected a law that has {words}")
     return made
+
+
+def scale_of(fitted: Fit, target: float) -> Decision:
+    """The scale at which a law of one input comes to a target.
+
+    Raises:
+        InputError: the law has more inputs or never comes to the target, or the fit has no resamples.
+    """
+    found = reach(fitted, target)
+    words = f"the {found.input} at which {fitted.target} comes to {brief(target)}"
+    if found.scale is None:
+        raise InputError(f"decision: expected a target that the law comes to; {found.text}")
+
+    def at(vectors: Sequence[Vectors]) -> Float[np.ndarray, " draw"]:
+        logs, reached, _ = scales(fitted, vectors[0], target)
+        return np.where(reached, logs, np.nan)
+
+    return _of_one(words, fitted, at, log=True)
 
 
 def crossing_of(

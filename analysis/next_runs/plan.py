@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,9 @@ MOST = 8  # runs of one purchase
 REPEATS = 3  # runs at one place: a law that misfits there is not found out by more
 SHOWN = 10
 NAMED = 3
+Names = Mapping[str, Mapping[str, str]]
+"""What the runs of each fit call the inputs of its law."""
+
 LITTLE = 0.05  # share of the interval: if less can be had, that is said
 
 
@@ -61,7 +64,7 @@ class NextRuns:
     """The runs to buy for a decision, the most telling first, and what they would leave of its interval.
 
     `ranked` are single runs by what they tell for their cost. `noise` is the standard deviation that
-    was taken for the error of one run, for each fit.
+    was taken for the error of one run, for each fit; `so_far` is what all runs so far cost.
     """
 
     decision: str
@@ -75,8 +78,14 @@ class NextRuns:
     spent: float
     unit: str
     noise: tuple[float, ...]
+    so_far: float
     text: str = ""
     warnings: tuple[Finding, ...] = ()
+
+    @property
+    def names(self) -> Names:
+        """The columns behind the inputs, fit by fit."""
+        return {one.source: dict(one.fitted.inputs) for one in self.offers}
 
 
 def next_runs(
@@ -106,7 +115,8 @@ def next_runs(
     if len({one.unit for one in models}) > 1:
         raise InputError("cost: expected one unit for the runs of both laws")
     pairs = list(zip(sources, models, strict=True))
-    wanted = sum(_so_far(*one) for one in pairs) if budget is None else float(budget)
+    so_far = sum(_so_far(*one) for one in pairs)
+    wanted = so_far if budget is None else float(budget)
     if candidates is None:
         candidates = [grid_of(one.fitted, model, most=wanted) for one, model in pairs]
     if len(candidates) != len(sources):
@@ -131,6 +141,7 @@ def next_runs(
         spent=sum(one.count * one.cost for one in batch),
         unit=models[0].unit,
         noise=sizes,
+        so_far=so_far,
     )
     return replace(found, text=_text(found), warnings=tuple(_warnings(found, decision)))
 
@@ -146,6 +157,7 @@ def as_document(found: NextRuns) -> dict[str, Any]:
         "ranked": [_purchase_document(one) for one in found.ranked],
         "candidates": sum(len(one.candidates) for one in found.offers),
         "budget": found.budget,
+        "cost_so_far": found.so_far,
         "spent": found.spent,
         "unit": found.unit,
         "noise": list(found.noise),
@@ -232,22 +244,36 @@ def _narrowed(now: Ranged, share: float, *, log: bool) -> Ranged:
     return Ranged(now.value, moved(now.low), moved(now.high))
 
 
-def place_words(one: Purchase) -> str:
+def place_words(one: Purchase, names: Names) -> str:
     """Where a run lies, in words."""
-    where = ", ".join(f"{name} {brief(value)}" for name, value in one.place)
+    columns = names.get(one.source, {})
+    where = ", ".join(f"{columns.get(name, name)} {brief(value, 4)}" for name, value in one.place)
     return f"{where} of {one.source}" if one.source else where
 
 
 def _text(found: NextRuns) -> str:
-    now = f"{found.decision}, now {brief(found.now.value)} ({interval_words(found.now)})"
+    now = f"{found.decision} is {brief(found.now.value)} ({interval_words(found.now)})"
     if not found.batch:
-        return f"No run for up to {brief(found.budget)} {found.unit} narrows {now} by {TELLING:.1%} or more"
-    named = [f"{one.count} run{'s' * (one.count > 1)} at {place_words(one)}" for one in found.batch]
+        most = f"{brief(found.budget)} {found.unit}"
+        return f"{now}; no run for up to {most} narrows it by {TELLING:.1%} or more"
+    named = [f"{one.count} at {place_words(one, found.names)}" for one in found.batch]
     more = sum(one.count for one in found.batch[NAMED:])
-    runs = "; ".join(named[:NAMED]) + (f"; {more} more" if more else "")
+    count = sum(one.count for one in found.batch)
     return (
-        f"To narrow {now}: {runs}. For {brief(found.spent)} {found.unit} in all that would leave "
-        f"{found.left:.0%} of the interval ({interval_words(found.after)})"
+        f"{now}; {count} run{'s' * (count > 1)} for {brief(found.spent)} {found.unit} in all would leave "
+        f"{found.left:.0%} of the interval ({interval_words(found.after)}): "
+        f"{'; '.join(named[:NAMED])}{f'; {more} more' if more else ''}{_cheapest(found)}"
+    )
+
+
+def _cheapest(found: NextRuns) -> str:
+    """The run that tells most for its cost, where the purchase begins with another one."""
+    one = found.ranked[0]
+    if one.place == found.batch[0].place and one.source == found.batch[0].source:
+        return ""
+    return (
+        f". For its cost a run at {place_words(one, found.names)} tells most: alone it leaves "
+        f"{one.alone:.1%} for {brief(one.cost)} {found.unit}"
     )
 
 

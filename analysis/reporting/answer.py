@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from analysis.contrast import Contrast
 from analysis.judgement.trust import trust
 from analysis.reporting.decision_words import (
+    decided_words,
     drift_words,
     isoflop_words,
     transfer_words,
@@ -65,7 +66,10 @@ def _verdicts(found: Study) -> Iterator[str]:
 
 
 def _decisions(found: Study) -> Iterator[str]:
-    """Best settings and best sizes."""
+    """Best settings and best sizes, scales of targets and next runs."""
+    for one in found.fits:
+        where = f"{one.name} ({described(one.group)})"
+        yield from (f"{where}: {sentence}" for sentence in decided_words(one.decisions))
     for one in found.tunings:
         if one.found is not None:
             yield f"{one.spec.name}: {tuning_words(one.found)}"

@@ -1,10 +1,43 @@
 """The answer of every decision in one sentence: best settings, how they move, best sizes."""
 
+from collections.abc import Iterator
+
+from analysis.allocation.cost_models import CostModel
+from analysis.allocation.ranged import brief
+from analysis.decisions import Decisions
 from analysis.isoflop.profiles import IsoFlop
 from analysis.summary import between, number
 from analysis.tuning.drift import Drift
 from analysis.tuning.settings import Tuning
 from analysis.tuning.transfer import Transfer
+
+
+def decided_words(found: Decisions) -> Iterator[str]:
+    """One sentence for every decision by a fit that was asked for."""
+    if found.allocation is not None:
+        yield from (f"{one.text}." for one in found.allocation.best)
+    yield from (f"{_capital(one.text)}." for one in found.reaches)
+    yield from (f"{_capital(one.text)}." for one in found.next_runs)
+    yield from (f"Not decided: {one}." for one in found.refused)
+
+
+def cost_words(of: CostModel) -> str:
+    """What a cost is, with its numbers and its unit."""
+    numbers = "".join(f", {name} {number(value)}" for name, value in of.numbers)
+    formula = of.formula.split("=", 1)[1].strip()
+    if of.throughput is None:
+        return f"{formula}{numbers}, in {of.unit}"
+    speeds = [
+        f"{brief(speed)} FLOPs a second"
+        + (f" at {brief(size)} parameters" if len(of.throughput.params) > 1 else "")
+        for size, speed in zip(of.throughput.params, of.throughput.flops_per_s, strict=True)
+    ]
+    return f"{formula}{numbers}, in {of.unit} at {', '.join(speeds)}"
+
+
+def _capital(text: str) -> str:
+    """The text as the start of a sentence; a coefficient's name stays as it is."""
+    return text if text.split(" (")[0].isidentifier() else text[:1].upper() + text[1:]
 
 
 def tuning_words(found: Tuning) -> str:

@@ -6,6 +6,7 @@ from rich.table import Table
 from analysis.judgement.compare import Comparison
 from analysis.judgement.trust import Trust
 from analysis.reporting.decided import Decided
+from analysis.reporting.show_decisions import show_decisions
 from analysis.study import Study
 from analysis.summary import between, number, stated
 from analysis.table_fit import TableFit
@@ -68,6 +69,7 @@ def show_fit(found: TableFit, console: Console) -> None:
         if one.run is not None:
             run = f"; one new run {between(float(one.run.low[0]), float(one.run.high[0]))}"
         say(f"at {where}: {number(one.value)}{run}; {one.far.text}")
+    show_decisions(found.decisions, console)
 
 
 def show_comparison(found: Comparison, console: Console) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from analysis.decisions import as_document as decisions_document
 from analysis.fit import Fit, as_document
 from analysis.isoflop.profiles import as_document as isoflop_document
 from analysis.judgement.compare import Comparison
@@ -166,5 +167,6 @@ def _fit(one: SweepFit) -> dict[str, Any]:
         "notes": [{"code": note.code, "text": note.text} for note in one.notes],
         "fit": None if one.fit is None else as_document(one.fit),
         "trust": None if one.fit is None else trust_data(trust(one.fit, one.backtests)),
+        "decisions": decisions_document(one.decisions),
         "hold_out": [backtest_document(test) for test in one.backtests],
     }

@@ -9,6 +9,7 @@ from analysis.contrast import Contrast
 from analysis.judgement.trust import trust
 from analysis.reporting.answer import signed
 from analysis.reporting.comparison_sections import comparison_sections
+from analysis.reporting.decision_sections import decided_sections
 from analysis.reporting.doubt_sections import doubt_sections
 from analysis.reporting.figures.curve import Curve, curves_picture
 from analysis.reporting.figures.sweep import contrast_picture, table_picture
@@ -162,6 +163,8 @@ def _split(one: SweepFit, prefix: str, *, alone: bool) -> Iterator[Section]:
             drawn = section.picture
             named = None if drawn is None else replace(drawn, name=f"{prefix}-{drawn.name}")
             yield replace(section, picture=named, level=3)
+    for section in decided_sections(prefix, one.fit, one.decisions, one.spec.unit):
+        yield replace(section, level=3)
     for section in doubt_sections(prefix, one.fit):
         yield replace(section, level=3)
 

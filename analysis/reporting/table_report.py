@@ -1,8 +1,11 @@
 """The report of one law fitted to a table, with everything that can be said about it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from analysis.decisions import with_offer
+from analysis.reporting.decision_sections import decided_sections
 from analysis.reporting.doubt_sections import check_section, doubt_sections
 from analysis.reporting.report import write_fit_report
 from analysis.reporting.sections import Grid, Section
@@ -14,8 +17,9 @@ def write_table_report(found: TableFit, folder: Path, command: str) -> Path:
     """Write the report into a folder; returns the path of its page."""
     sections = (
         *_forecasts(found.foreseen),
+        *decided_sections("decided", found.fit, with_offer(found.decisions, found.fit)),
         *check_section(found.checks),
-        *doubt_sections("doubt", found.fit),
+        *(replace(one, level=2) for one in doubt_sections("doubt", found.fit)),
     )
     return write_fit_report(
         found.fit,

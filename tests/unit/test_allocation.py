@@ -220,7 +220,7 @@ def test_what_another_ratio_loses_is_the_difference_of_the_losses(fitted: Fit):
         assert low is not None
         assert high is not None
         assert 0 <= low <= other.lost.value <= high
-    assert "200 tokens per parameter would lose" in best.text
+    assert "200 tokens per parameter would raise it by" in best.text
 
 
 def test_sizes_that_are_as_good_lose_a_thousandth_at_the_ends(fitted: Fit):

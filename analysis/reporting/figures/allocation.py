@@ -1,11 +1,14 @@
 """Figures of allocation: the loss along curves of equal cost, and the best size over the budget."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 
 from analysis.allocation.best_size import Path, best_sizes
 from analysis.allocation.budgets import Allocation, around
 from analysis.allocation.cost_models import log_tokens_for, prices
+from analysis.allocation.optimum import Best
 from analysis.allocation.ranged import Ranged, brief, interval_words
 from analysis.allocation.size_and_data import size_and_data
 from analysis.engine.compiled import predict_many
@@ -26,6 +29,7 @@ from analysis.uncertainty.intervals import ends
 WIDE = 8.0  # times on either side of the best size
 GRID = 61
 BUDGETS = 13
+ROOM = 10.0  # times beyond sizes and runs: farther a band is cut, so that the rest can be seen
 FEW = 5  # budgets whose curves one figure can hold
 
 
@@ -55,8 +59,13 @@ def cost_curves_picture(
                 bands = predict_many(fitted.law, fitted.draws, values)
                 below, above = ends(bands, curve, fitted.level, fitted.reading)
                 axes.fill_between(np.exp(sizes), below, above, color=tint, alpha=0.16, linewidth=0)
+            beyond = (one.far.factor or 0.0) > 1
             axes.plot(
-                np.exp(sizes), curve, color=tint, label=f"{brief(one.budget)} {found.cost.unit}"
+                np.exp(sizes),
+                curve,
+                "--" if beyond else "-",
+                color=tint,
+                label=f"{brief(one.budget)} {found.cost.unit}",
             )
             _across(drawn, one.params, one.loss.value, tint)
             axes.plot(
@@ -90,7 +99,7 @@ def cost_curves_picture(
             + ", ".join(brief(one.params.value) for one in shown),
             drawn,
             "Along a curve every size gets the tokens that the budget still pays. Dots: the best size "
-            "with its interval; diamonds: other choices. Shaded: interval of the law.",
+            f"with its interval{_choices(shown)}. Dashed: beyond all runs. Shaded: interval of the law.",
         )
 
 
@@ -112,11 +121,15 @@ def best_size_picture(name: str, fitted: Fit, found: Allocation) -> Picture | No
     with styled():
         drawn = canvas()
         axes = drawn.axes
-        span = np.concatenate([params, sizes[inner]])
-        scale_axis(axes, "x", np.concatenate([costs, budgets]), log=True)
-        scale_axis(axes, "y", span, log=True)
+        below, above = sizes, sizes
         if len(fitted.draws) > 1:
             below, above = _band(fitted, best.log_params, best.inner)
+        span = np.concatenate([params, below[inner], above[inner]])
+        scale_axis(axes, "x", np.concatenate([costs, budgets]), log=True)
+        scale_axis(
+            axes, "y", np.clip(span, params.min() / ROOM, sizes[inner].max() * ROOM), log=True
+        )
+        if len(fitted.draws) > 1:
             axes.fill_between(
                 budgets[inner], below[inner], above[inner], color=colour(1), alpha=0.2, linewidth=0
             )
@@ -140,6 +153,12 @@ def best_size_picture(name: str, fitted: Fit, found: Allocation) -> Picture | No
             f"The best size rises with the power {brief(exponent.value)} ({interval_words(exponent)}) of "
             "the cost. Shaded: its interval. Right of the dotted line nothing was run.",
         )
+
+
+def _choices(shown: Sequence[Best]) -> str:
+    """What the diamonds are."""
+    named = dict.fromkeys(other.what for one in shown for other in one.alternatives)
+    return f"; diamonds: {', '.join(named)}" if named else ""
 
 
 def _path(fitted: Fit, found: Allocation) -> Path:

@@ -108,10 +108,11 @@ def _bought(drawn: Canvas, bought: list[Purchase], at: list[tuple[float, float]]
             drawn.axes.annotate(
                 f"{one.count}x",
                 place,
-                xytext=(6, 4),
+                xytext=(9, 6),
                 textcoords="offset points",
                 color=INK,
                 fontsize=9,
+                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.6, "alpha": 0.8},
             )
 
 

@@ -11,6 +11,7 @@ from analysis.reporting.figures.words import target_words
 from analysis.reporting.sections import Picture
 
 ROOM = 2.0  # times beyond the scale that is shown
+OPEN = 10.0  # times beyond a scale whose interval has no end
 POINTS = 200
 
 
@@ -20,7 +21,7 @@ def reach_picture(name: str, fitted: Fit, found: Reach, unit: str = "") -> Pictu
         return None
     (only,) = fitted.law.input_names
     seen, measured = fitted.points.values[only], fitted.points.measured
-    far = found.scale.high if found.scale.high is not None else found.scale.value
+    far = found.scale.high if found.scale.high is not None else OPEN * found.scale.value
     # An endless interval is cut, so that the runs can still be seen.
     far = min(max(far, float(seen.max())), 100 * max(found.scale.value, float(seen.max()))) * ROOM
     x = np.geomspace(min(float(seen.min()), found.scale.value), far, POINTS)
@@ -44,6 +45,9 @@ def reach_picture(name: str, fitted: Fit, found: Reach, unit: str = "") -> Pictu
         if low is not None or high is not None:
             ends = [x[0] if low is None else low, x[-1] if high is None else min(high, x[-1])]
             axes.plot(ends, [found.target] * 2, color=colour(1), linewidth=2.4, label="interval")
+            for end, place, arrow in ((low, ends[0], "<"), (high, ends[1], ">")):
+                if end is None or end > x[-1]:
+                    axes.plot([place], [found.target], arrow, color=colour(1), markersize=8)
         axes.plot([found.scale.value], [found.target], "o", color=colour(1), markeredgecolor=PAPER)
         drawn.tip(found.scale.value, found.target, found.text)
         drawn.label(short(found.input), target_words(fitted, unit))
@@ -52,5 +56,7 @@ def reach_picture(name: str, fitted: Fit, found: Reach, unit: str = "") -> Pictu
             name,
             f"{found.name} comes to {brief(found.target)} at {found.input} {brief(found.scale.value)}",
             drawn,
-            f"Dotted: the target. Dashed: beyond the runs. Shaded: {fitted.level:.0%} interval of the law.",
+            f"Dotted: the target. Dashed: beyond the runs. Shaded: {fitted.level:.0%} interval of the law. "
+            "Dot and bar: the scale with its interval"
+            + ("." if high is not None and high <= x[-1] else ", which goes on beyond the arrow."),
         )
