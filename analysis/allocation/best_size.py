@@ -214,7 +214,8 @@ def valley_of(
         part = -above[inner] / rise if np.isfinite(rise) else 0.0
         return float(np.exp(sizes[inner] + part * (sizes[outer] - sizes[inner])))
 
-    below, beyond = bad[bad < start].max(initial=-1), bad[bad > start].min(initial=len(loss))
+    below = int(bad[bad < start].max(initial=-1))
+    beyond = int(bad[bad > start].min(initial=len(loss)))
     first = end(below + 1, below) if below >= 0 else float(np.exp(sizes[0]))
     last = end(beyond - 1, beyond) if beyond < len(loss) else float(np.exp(sizes[-1]))
     return first, last

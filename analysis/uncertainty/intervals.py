@@ -101,14 +101,14 @@ def ends(
     reach = reading.reach(level)
     if not reading.corrected:
         low, high = np.percentile(draws, 100 * special.ndtr([-reach, reach]), axis=0)
-        return low, high
+        return np.asarray(low), np.asarray(high)
     below = (draws < centre).mean(axis=0) + (draws == centre).mean(axis=0) / 2
     with np.errstate(divide="ignore"):
         bias = np.clip(special.ndtri(below), -MOST_BIAS * reach, MOST_BIAS * reach)
     ordered = np.sort(draws, axis=0)
     return (
-        _quantile(ordered, special.ndtr(2 * bias - reach)),
-        _quantile(ordered, special.ndtr(2 * bias + reach)),
+        _quantile(ordered, np.asarray(special.ndtr(2 * bias - reach))),
+        _quantile(ordered, np.asarray(special.ndtr(2 * bias + reach))),
     )
 
 
@@ -117,7 +117,7 @@ def interval(
 ) -> tuple[Float[np.ndarray, "*columns"], Float[np.ndarray, "*columns"]]:
     """The percentile interval over draws."""
     low, high = np.percentile(draws, [50 * (1 - level), 50 * (1 + level)], axis=0)
-    return low, high
+    return np.asarray(low), np.asarray(high)
 
 
 def _quantile(
@@ -128,4 +128,4 @@ def _quantile(
     below = np.floor(place).astype(np.int64)
     above = np.minimum(below + 1, len(ordered) - 1)
     left, right = (np.take_along_axis(ordered, one[None], axis=0)[0] for one in (below, above))
-    return left + (place - below) * (right - left)
+    return np.asarray(left + (place - below) * (right - left))
