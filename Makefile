@@ -21,6 +21,7 @@ test: setup-dev
 bench: setup-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_trainers
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_fit
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_laws
 
 setup: .venv/ready
 

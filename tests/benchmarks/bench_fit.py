@@ -81,7 +81,7 @@ class Line:
         """The line as it is printed."""
         theirs = "" if self.theirs is None else f"{self.theirs:10.3f}"
         ratio = "" if self.theirs is None else f"{self.theirs / self.ours:,.0f} x"
-        return f"{self.what:42}{self.ours:9.4f}{theirs:>10}{ratio:>8}  {self.verdict:12}  {self.remark}"
+        return f"{self.what:50}{self.ours:9.4f}{theirs:>10}{ratio:>8}  {self.verdict:12}  {self.remark}"
 
 
 def rival(runs: Runs) -> Rival:
@@ -273,7 +273,7 @@ def main() -> None:
         *whole(runs),
     ]
     print(about())
-    print(f"{'processor seconds':42}{'ours':>9}{'scipy':>10}{'ratio':>8}  {'target':12}")
+    print(f"{'processor seconds':50}{'ours':>9}{'scipy':>10}{'ratio':>8}  {'target':12}")
     for line in lines:
         print(line.text())
 
