@@ -17,43 +17,57 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
+from analysis.options import (
+    AlongOption,
+    AtOption,
+    BootstrapOption,
+    BudgetOption,
+    ByOption,
+    CensoredOption,
+    ClusterOption,
+    ComputeOption,
+    CostOption,
+    CountsOption,
+    DeltaOption,
+    FixOption,
+    HeldOption,
+    HoldOutOption,
+    JsonOption,
+    LawName,
+    LawOption,
+    LawsOption,
+    LevelOption,
+    LossOption,
+    MapOption,
+    NarrowOption,
+    NoiseOption,
+    ObjectiveOption,
+    OverOption,
+    ParamsOption,
+    PoolOption,
+    PredictOption,
+    ReachOption,
+    ReportOption,
+    ResampleOption,
+    ResidualOption,
+    SeedOption,
+    SettingOption,
+    SpendOption,
+    TableArgument,
+    TieOption,
+    TokensOption,
+    WhereOption,
+)
 from sweeps.cli import app as sweep_commands
 from trainers.schema import InputError
 
 if TYPE_CHECKING:
     from analysis.law import Law
     from analysis.reporting.decided import Decided
-    from sweeps.spec import Sweep
+    from sweeps.spec import FitSpec, Sweep
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(sweep_commands)
-
-TableArgument = Annotated[Path, typer.Argument(metavar="TABLE.csv", help="One row for each run.")]
-MapOption = Annotated[
-    list[str],
-    typer.Option("--map", metavar="NAME=COL ...", help="The column behind each input and target."),
-]
-WhereOption = Annotated[
-    str, typer.Option("--where", metavar="EXPR", help="`column op value [and ...]`; rows to keep.")
-]
-ObjectiveOption = Annotated[
-    str, typer.Option(help="huber, squares, laplace, student, normal or binomial [the law's own].")
-]
-ResidualOption = Annotated[str, typer.Option(help="log or plain [default: the law's own].")]
-DeltaOption = Annotated[
-    float | None, typer.Option(help="Huber delta, in natural-log units of the target [0.001].")
-]
-FixOption = Annotated[list[str], typer.Option("--fix", metavar="NAME=V", help="Not to be fitted.")]
-TieOption = Annotated[
-    list[str], typer.Option("--tie", metavar="A=B", help="Coefficient A is equal to B.")
-]
-PoolOption = Annotated[str, typer.Option(help="none, median or mean of rows with equal inputs.")]
-ColumnOption = Annotated[str, typer.Option(metavar="COL")]
-ReportOption = Annotated[
-    Path | None, typer.Option("--report", metavar="DIR", help="Also write a report into a folder.")
-]
-SeedOption = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the resamples.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 _PAIR = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.+")
 _given: list[str] = []  # what was typed, for the report that says how to make it again
@@ -87,6 +101,11 @@ def _check_laws(sweep: Sweep) -> None:
             if field == "law" and set(wanted.inputs) != set(law.input_names):
                 text = f"expected {', '.join(law.input_names)}, got {', '.join(wanted.inputs)}"
                 raise SpecError(f"report.fits[{number}].inputs: {text}", place=(*place, "inputs"))
+            if field == "law" and _decides(wanted):
+                try:
+                    _check_decisions(wanted, law)
+                except InputError as error:
+                    raise SpecError(f"report.fits[{number}]: {error}", place=place) from error
             if field == "law":
                 coefficients[wanted.name] = [one.name for one in law.coefficients]
     for number, claim in enumerate(sweep.claims):
@@ -94,6 +113,19 @@ def _check_laws(sweep: Sweep) -> None:
             text = f"expected one of {', '.join(coefficients[claim.fit])}, got {claim.coefficient}"
             place = ("claims", number, "coefficient")
             raise SpecError(f"claims[{number}].coefficient: {text}", place=place)
+
+
+def _decides(wanted: FitSpec) -> bool:
+    """Whether anything is to be decided by a fit."""
+    return any(
+        (wanted.budgets, wanted.reach, wanted.narrow, wanted.cost, wanted.held, wanted.spend)
+    )
+
+
+def _check_decisions(wanted: FitSpec, law: Law) -> None:
+    from analysis.decisions import check, wanted_of
+
+    check(wanted_of(wanted), law, wanted.metric)
 
 
 def _law(text: str, columns: Collection[str]) -> Law:
@@ -147,9 +179,7 @@ def report(
 @app.command()
 def fit(
     table: TableArgument,
-    law: Annotated[
-        str, typer.Option(help="A name (`lawsweep laws`), a formula in quotes, or a YAML file.")
-    ],
+    law: LawOption,
     mapping: MapOption = [],  # noqa: B006 - typer copies it
     where: WhereOption = "",
     objective: ObjectiveOption = "",
@@ -158,21 +188,21 @@ def fit(
     fix: FixOption = [],  # noqa: B006
     tie: TieOption = [],  # noqa: B006
     pool: PoolOption = "none",
-    noise: ColumnOption = "",
-    censored: ColumnOption = "",
-    counts: ColumnOption = "",
-    cluster: ColumnOption = "",
-    bootstrap: Annotated[int, typer.Option(help="Resamples; 0 for no intervals.")] = 1_000,
-    resample: Annotated[
-        str, typer.Option(help="auto, rows, clusters, replicates, residual or wild.")
-    ] = "auto",
-    level: Annotated[float, typer.Option(help="What intervals are to cover.")] = 0.95,
-    hold_out: Annotated[
-        str | None, typer.Option(metavar="largest:K", help="Also predict the K largest scales.")
-    ] = None,
-    predict: Annotated[
-        list[str], typer.Option("--predict", metavar="NAME=V ...", help="What a new run gives.")
-    ] = [],  # noqa: B006
+    noise: NoiseOption = "",
+    censored: CensoredOption = "",
+    counts: CountsOption = "",
+    cluster: ClusterOption = "",
+    bootstrap: BootstrapOption = 1_000,
+    resample: ResampleOption = "auto",
+    level: LevelOption = 0.95,
+    hold_out: HoldOutOption = None,
+    predict: PredictOption = [],  # noqa: B006
+    budget: BudgetOption = [],  # noqa: B006
+    cost: CostOption = "",
+    held: HeldOption = [],  # noqa: B006
+    reach: ReachOption = [],  # noqa: B006
+    narrow: NarrowOption = [],  # noqa: B006
+    spend: SpendOption = None,
     report_to: ReportOption = None,
     seed: SeedOption = 42,
     as_json: JsonOption = False,
@@ -180,9 +210,10 @@ def fit(
     """Fit one law to a table of runs."""
     from rich.console import Console
 
+    from analysis.decisions import Wanted
     from analysis.reporting.files import finite
     from analysis.reporting.show import show_fit
-    from analysis.request import Request
+    from analysis.request import Request, numbers_of
     from analysis.table_fit import document_of, table_fit
 
     request = Request(
@@ -194,6 +225,9 @@ def fit(
     found = table_fit(
         request, law, bootstrap=bootstrap, resample=resample, level=level, seed=seed,
         largest=largest, places=predict,
+        wanted=Wanted(
+            tuple(budget), cost, numbers_of("--held", held), tuple(reach), tuple(narrow), spend
+        ),
     )  # fmt: skip
     page = None
     if report_to is not None:
@@ -211,14 +245,14 @@ def fit(
 @app.command()
 def compare(
     table: TableArgument,
-    laws: Annotated[str, typer.Option(metavar="A,B", help="Names of laws, or formulas.")],
+    laws: LawsOption,
     mapping: MapOption = [],  # noqa: B006
     where: WhereOption = "",
     objective: ObjectiveOption = "",
     residual: ResidualOption = "",
     delta: DeltaOption = None,
     pool: PoolOption = "none",
-    cluster: ColumnOption = "",
+    cluster: ClusterOption = "",
     report_to: ReportOption = None,
     seed: SeedOption = 42,
     as_json: JsonOption = False,
@@ -232,7 +266,8 @@ def compare(
     from analysis.reporting.show import show_comparison
     from analysis.request import Request, asked
 
-    names = list(dict.fromkeys(name.strip() for name in laws.split(",")))
+    # A comma inside of parentheses belongs to a formula: min(a, b).
+    names = list(dict.fromkeys(one.strip() for one in re.split(r",(?![^()]*\))", laws)))
     _folder(report_to)
     request = Request(table, mapping, where, objective, residual, delta, (), (), pool,
                       cluster=cluster)  # fmt: skip
@@ -258,15 +293,11 @@ def compare(
 @app.command()
 def tuning(
     table: TableArgument,
-    setting: Annotated[list[str], typer.Option("--setting", metavar="COL", help="Tuned; 1 or 2.")],
-    by: Annotated[list[str], typer.Option("--by", metavar="COL", help="A cell has equal ones.")],
-    loss: Annotated[str, typer.Option(metavar="COL", help="What is to be small.")] = "loss",
-    over: Annotated[
-        list[str], typer.Option("--over", metavar="COL", help="The best follows a power law of it.")
-    ] = [],  # noqa: B006
-    along: Annotated[
-        str, typer.Option(metavar="COL", help="Carry the best of the smallest to the larger ones.")
-    ] = "",
+    setting: SettingOption,
+    by: ByOption,
+    loss: LossOption = "loss",
+    over: OverOption = [],  # noqa: B006
+    along: AlongOption = "",
     where: WhereOption = "",
     report_to: ReportOption = None,
     as_json: JsonOption = False,
@@ -281,15 +312,11 @@ def tuning(
 @app.command()
 def isoflop(
     table: TableArgument,
-    params: Annotated[str, typer.Option(metavar="COL")] = "params",
-    tokens: Annotated[str, typer.Option(metavar="COL")] = "tokens",
-    loss: Annotated[str, typer.Option(metavar="COL")] = "loss",
-    level: Annotated[
-        list[float], typer.Option("--level", help="FLOPs of a level [default: found].")
-    ] = [],  # noqa: B006
-    at: Annotated[
-        float | None, typer.Option(help="FLOPs to foresee [ten times the largest].")
-    ] = None,
+    params: ParamsOption = "params",
+    tokens: TokensOption = "tokens",
+    loss: LossOption = "loss",
+    level: ComputeOption = [],  # noqa: B006
+    at: AtOption = None,
     where: WhereOption = "",
     report_to: ReportOption = None,
     as_json: JsonOption = False,
@@ -303,17 +330,19 @@ def isoflop(
 
 
 @app.command("laws")
-def list_laws() -> None:
-    """List the laws that can be fitted."""
+def list_laws(name: LawName = None) -> None:
+    """List the laws that can be fitted; with a name, one of them in full."""
     from rich.console import Console
-    from rich.table import Table
 
     from analysis.law import all_laws
+    from analysis.reporting.show_laws import show_law, show_laws
 
-    shown = Table("law", "formula", "inputs", "source", box=None)
-    for law in all_laws():
-        shown.add_row(law.name, law.formula, ", ".join(law.input_names), law.source)
-    Console().print(shown)
+    if name is None:
+        show_laws(all_laws(), Console())
+    elif "=" in name:
+        raise InputError("law: expected a name or a YAML file; a formula says all that it is")
+    else:
+        show_law(_law(name, ()), name, Console())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -322,6 +351,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     given = list(sys.argv[1:] if arguments is None else arguments)
     _given[:] = given
+    strange = next((one for one in given if not _is_text(one)), None)
+    if strange is not None:
+        return _failed(f"expected arguments in UTF-8, got {strange!r}", 2)
     try:
         code = app(args=_spread(given) or ["--help"], prog_name="lawsweep", standalone_mode=False)
     except InputError as error:
@@ -330,14 +362,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(error.format_message(), 2)
     except (Abort, KeyboardInterrupt):
         return 130
+    except BrokenPipeError:
+        # The reader of a pipe, such as `head`, has enough; nobody is left to be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
         return _failed(str(error), 1)
     return code if isinstance(code, int) else 0
 
 
 def _failed(text: str, code: int) -> int:
-    sys.stderr.write(f"lawsweep: {' '.join(text.split())}\n")
+    words = "".join(one if one.isprintable() else repr(one)[1:-1] for one in " ".join(text.split()))
+    sys.stderr.write(f"lawsweep: {words}\n")
     return code
+
+
+def _is_text(argument: str) -> bool:
+    """Whether an argument was text in UTF-8, and not other bytes."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _spread(arguments: Sequence[str]) -> list[str]:
@@ -373,8 +419,13 @@ def _decided(found: Decided, folder: Path | None, as_json: bool) -> None:
 
 
 def _folder(path: Path | None) -> None:
-    if path is not None and path.exists() and not path.is_dir():
+    if path is None:
+        return
+    if path.exists() and not path.is_dir():
         raise InputError(f"--report {path}: expected a folder, got a file")
+    above = next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise InputError(f"--report {path}: expected a folder that can be written, {above} cannot")
 
 
 def _written_command() -> str:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from analysis.cell_numbers import LARGEST
 from analysis.cells import read_cells
 from analysis.custom import any_law
 from analysis.engine.objective import KINDS, Objective
-from analysis.law import Law
+from analysis.law import Input, Law
 from analysis.points import Columns, Pool
 from analysis.runs import Runs, runs_of
 from analysis.where import parse_where
@@ -101,23 +102,30 @@ def asked(request: Request, laws: Sequence[str]) -> Asked:
     )
 
 
-def place_of(text: str, names: Sequence[str]) -> dict[str, np.ndarray]:
+def place_of(text: str, inputs: Sequence[Input]) -> dict[str, np.ndarray]:
     """`params=1e9 tokens=2e10` as inputs of a prediction.
 
     Raises:
-        InputError: an input is missing, unknown or no positive number.
+        InputError: an input is missing, unknown, named twice, or no number that it may be.
     """
+    known = {one.name: one for one in inputs}
     found: dict[str, np.ndarray] = {}
     for part in re.split(r"[,\s]+", text.strip()):
         name, _, value = part.partition("=")
         try:
             number = float(value)
         except ValueError as error:
-            raise InputError(f"--predict {part}: expected NAME=NUMBER") from error
-        if name not in names or not np.isfinite(number):
-            raise InputError(f"--predict {part}: expected {' '.join(f'{n}=NUMBER' for n in names)}")
+            raise InputError(f"--predict {shown(part)}: expected NAME=NUMBER") from error
+        if name not in known or name in found:
+            words = " ".join(f"{one}=NUMBER" for one in known)
+            raise InputError(f"--predict {shown(text)}: expected {words}, each once")
+        size, positive = abs(number), known[name].positive
+        # The same numbers as in a table, whose squares and products are still numbers.
+        if not size <= LARGEST or (positive and number < 1 / LARGEST):
+            words = "a positive number" if positive else "a number"
+            raise InputError(f"--predict {part}: expected {words} of at most {LARGEST:g}")
         found[name] = np.array([number])
-    missing = [name for name in names if name not in found]
+    missing = [name for name in known if name not in found]
     if missing:
         raise InputError(f"--predict {shown(text)}: expected {missing[0]}=NUMBER too")
     return found

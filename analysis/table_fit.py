@@ -13,13 +13,16 @@ from analysis.finding import Finding
 from analysis.fit import Fit, as_document, fit
 from analysis.judgement.extrapolation import Extrapolation, extrapolation, reached
 from analysis.judgement.extrapolation import as_document as extrapolation_document
-from analysis.judgement.holdout import Backtest, backtests, hold_out
+from analysis.judgement.holdout import Backtest, hold_out
 from analysis.judgement.holdout import as_document as backtest_document
+from analysis.judgement.rolling import Rolling
+from analysis.judgement.rolling import as_document as rolling_document
+from analysis.judgement.tested import tested
 from analysis.judgement.trust import Trust, trust
 from analysis.reporting.study_json import trust_data
 from analysis.request import Request, asked, place_of
 from analysis.uncertainty.prediction import Prediction, predict_interval, predict_run
-from analysis.uncertainty.resamples import Resample
+from analysis.uncertainty.resamples import RESAMPLES, Resample
 from trainers.schema import InputError
 
 MANY = 20_000  # rows beyond which backtests and checks of every row would take minutes
@@ -38,7 +41,10 @@ class Foreseen:
 
 @dataclass(frozen=True)
 class TableFit:
-    """Everything that is said about a fit of a table; `asked_for` is the hold-out that was wanted."""
+    """Everything that is said about a fit of a table; `asked_for` is the hold-out that was wanted.
+
+    A table of very many rows has no backtests: `rolling` is None, `backtests` and `checks` are empty.
+    """
 
     table: Path
     names: tuple[str, ...]
@@ -49,6 +55,7 @@ class TableFit:
     foreseen: tuple[Foreseen, ...]
     trust: Trust
     decisions: Decisions = NOTHING
+    rolling: Rolling | None = None
 
 
 def table_fit(
@@ -70,7 +77,7 @@ def table_fit(
     """
     of = asked(request, [law])
     chosen = of.laws[0]
-    at = [place_of(text, chosen.input_names) for text in places]
+    at = [place_of(text, chosen.inputs) for text in places]
     check(wanted, chosen, of.target)
     fitted = fit(
         chosen,
@@ -87,12 +94,11 @@ def table_fit(
     )
     few = len(of.runs) <= MANY
     tests: tuple[Backtest, ...] = ()
+    rolled: Rolling | None = None
     checks: tuple[Finding, ...] = ()
     if few:
-        tests = backtests(
-            chosen, of.runs, of.inputs, of.target, pool=of.pool, objective=of.objective,
-            columns=of.columns,
-        )  # fmt: skip
+        both = tested(fitted)
+        tests, rolled = both.largest, both.rolling
         checks = table_checks(
             of.runs, of.inputs, of.target, pool=of.pool, cluster=of.columns.cluster
         )
@@ -117,6 +123,7 @@ def table_fit(
         foreseen,
         trust(fitted, tests),
         decisions,
+        rolled,
     )
 
 
@@ -126,6 +133,7 @@ def document_of(found: TableFit) -> dict[str, Any]:
     document["warnings"] += [{"code": one.code, "text": one.text} for one in found.checks]
     document["trust"] = trust_data(found.trust)
     document["backtests"] = [backtest_document(one) for one in found.backtests]
+    document["rolling"] = None if found.rolling is None else rolling_document(found.rolling)
     if found.asked_for is not None:
         document["hold_out"] = backtest_document(found.asked_for)
     if found.foreseen:
@@ -163,8 +171,7 @@ def _foreseen(fitted: Fit, place: dict[str, Any], tests: Sequence[Backtest]) -> 
 
 
 def _resample(text: str) -> Resample:
-    known: tuple[Resample, ...] = ("auto", "rows", "clusters", "replicates", "residual", "wild")
-    for one in known:
+    for one in RESAMPLES:
         if one == text:
             return one
-    raise InputError(f"--resample: expected one of {', '.join(known)}, got {text!r}")
+    raise InputError(f"--resample: expected one of {', '.join(RESAMPLES)}, got {text!r}")
