@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from analysis.fit import Fit
 from analysis.runs import Runs, is_number, matches, rows_of
 from analysis.summary import INTERVAL, between, conditions, number, stated, summary
+from analysis.uncertainty.intervals import named
 from sweeps.spec import Claim, CoefficientClaim, MetricClaim
 
 Decision = Literal["reproduced", "not reproduced", "not comparable"]
@@ -124,7 +125,7 @@ def _coefficient(claim: CoefficientClaim, fits: Sequence[Fitted]) -> Verdict:
             low=estimate.low if estimate else None,
             high=estimate.high if estimate else None,
             trials=sum(map(len, fitted.points.replicates)) if fitted else 0,
-            basis="95 % bootstrap interval of the fit",
+            basis=_basis(fitted),
             sure=sure,
             note=claim.note,
         )
@@ -175,6 +176,12 @@ def _coefficient(claim: CoefficientClaim, fits: Sequence[Fitted]) -> Verdict:
         f"{stated(claim.published)}{also}{doubt}",
         sure=not fits_badly,
     )
+
+
+def _basis(fitted: Fit | None) -> str:
+    if fitted is None:
+        return "no interval"
+    return named(fitted.interval_kind, fitted.level, len(fitted.draws), fitted.drawn)
 
 
 def _unmet(field: str, least: float, rows: Sequence[dict[str, Any]]) -> str:

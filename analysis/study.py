@@ -16,7 +16,9 @@ from analysis.fit import RESAMPLES, Fit, fit
 from analysis.isoflop.profiles import IsoFlop, isoflop
 from analysis.judgement.compare import Comparison, compare
 from analysis.judgement.extrapolation import reached
-from analysis.judgement.holdout import Backtest, backtests
+from analysis.judgement.holdout import Backtest
+from analysis.judgement.rolling import Rolling
+from analysis.judgement.tested import tested
 from analysis.law import Law
 from analysis.runs import Omitted, Runs, is_number, is_positive, matches, rows_of
 from analysis.summary import Summary, conditions, summary, written
@@ -66,6 +68,7 @@ class SweepFit:
     notes: tuple[Finding, ...]
     ranking: Comparison | None = None
     decisions: Decisions = NOTHING
+    rolling: Rolling | None = None
 
 
 @dataclass(frozen=True)
@@ -225,7 +228,7 @@ def _fit(sweep: Sweep, spec: FitSpec, group: Group, runs: Runs, resamples: int) 
         )  # fmt: skip
     except InputError as error:
         return SweepFit(spec.name, spec, group, None, str(error), (), ())
-    tests = backtests(law, runs, spec.inputs, spec.metric, objective=objective, pool=spec.pool)
+    tests = tested(fitted)
     notes = (
         *_mixed(sweep, spec, group, runs),
         *design_checks(sweep, runs, spec.inputs, spec.metric, pool=spec.pool),
@@ -234,8 +237,10 @@ def _fit(sweep: Sweep, spec: FitSpec, group: Group, runs: Runs, resamples: int) 
     if spec.rivals:
         laws = [law, *(any_law(text, spec.inputs) for text in spec.rivals)]
         ranking = compare(laws, runs, spec.inputs, spec.metric, objective=objective, pool=spec.pool)
-    decisions = with_offer(decide(fitted, wanted_of(spec), reached(tests)), fitted)
-    return SweepFit(spec.name, spec, group, fitted, "", tests, notes, ranking, decisions)
+    decisions = with_offer(decide(fitted, wanted_of(spec), reached(tests.largest)), fitted)
+    return SweepFit(
+        spec.name, spec, group, fitted, "", tests.largest, notes, ranking, decisions, tests.rolling
+    )
 
 
 def _tuning(spec: TuningSpec, runs: Runs) -> SweepTuning:

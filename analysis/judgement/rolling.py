@@ -30,6 +30,7 @@ from analysis.uncertainty.distributions import as_uneven, at_most
 
 STEPS = 8  # more scales than this are put together into groups of about as many points each
 BY_CHANCE = 0.05
+LEANING = 0.2  # the same of steps, which are few: 6 of 7, or 4 of 4
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def judged(steps: tuple[Backtest, ...], skipped: int = 0) -> Rolling:
         coverage=coverage,
         too_high=too_high,
         reach=max((step.reach for step in done), default=None),
-        warnings=tuple(_warnings(held, too_high, coverage)),
+        warnings=tuple(_warnings(held, done, too_high, coverage)),
         skipped=skipped,
     )
 
@@ -152,7 +153,9 @@ def as_document(found: Rolling) -> dict[str, Any]:
     }
 
 
-def _warnings(held: Sequence[HeldOut], too_high: int, coverage: float | None) -> list[Finding]:
+def _warnings(
+    held: Sequence[HeldOut], done: Sequence[Backtest], too_high: int, coverage: float | None
+) -> list[Finding]:
     found: list[Finding] = []
     if not held:
         return [
@@ -163,14 +166,17 @@ def _warnings(held: Sequence[HeldOut], too_high: int, coverage: float | None) ->
             )
         ]
     most = max(too_high, len(held) - too_high)
-    if as_uneven(most, len(held)) < BY_CHANCE:
-        way = "high" if too_high == most else "low"
-        typical = abs(float(np.median([one.residual for one in held])))
+    # The points of one step share a fit, so the steps must lean the same way too.
+    middles = np.array([np.median([one.residual for one in step.points]) for step in done])
+    way = "high" if too_high == most else "low"
+    alike = int((middles > 0).sum() if way == "high" else (middles < 0).sum())
+    leans = 2 * alike > len(done) and as_uneven(alike, len(done)) < LEANING
+    if as_uneven(most, len(held)) < BY_CHANCE and leans:
         found.append(
             Finding(
                 "biased",
                 f"{most} of {len(held)} predictions of the next scale are too {way} (by "
-                f"{typical:.2g} in the median): expect a prediction beyond the data to be too "
+                f"{_typical(held)} in the median): expect a prediction beyond the data to be too "
                 f"{way} as well",
             )
         )
@@ -187,3 +193,11 @@ def _warnings(held: Sequence[HeldOut], too_high: int, coverage: float | None) ->
                 )
             )
     return found
+
+
+def _typical(held: Sequence[HeldOut]) -> str:
+    """By how much the middle prediction is off: in per cent, or in the unit of the residual."""
+    errors = [one.error for one in held if one.error is not None]
+    if len(errors) == len(held):
+        return f"{100 * abs(float(np.median(errors))):.2g} %"
+    return f"{abs(float(np.median([one.residual for one in held]))):.2g}"

@@ -15,12 +15,15 @@ from trainers.schema import InputError
 LISTED = 8  # rows of a table of single rows
 
 
-def doubt_sections(prefix: str, fitted: Fit) -> Iterator[Section]:
-    """What would change with other rows, other choices, or other values of each exponent."""
+def doubt_sections(prefix: str, fitted: Fit, names: Sequence[str] = ()) -> Iterator[Section]:
+    """What would change with other values of each exponent, other choices, or other rows.
+
+    `names` are those of the rows of the fit, where they have some.
+    """
     if fitted.rows > len(fitted.law.coefficients):
         yield from _profiles(prefix, fitted)
         yield _sensitivity(fitted)
-        yield _influence(fitted)
+        yield _influence(fitted, names if len(names) == fitted.rows else None)
 
 
 def check_section(checks: Sequence[Finding]) -> Iterator[Section]:
@@ -34,36 +37,53 @@ def check_section(checks: Sequence[Finding]) -> Iterator[Section]:
 
 def _profiles(prefix: str, fitted: Fit) -> Iterator[Section]:
     """The profile of every coefficient that is searched: how well the runs determine it."""
+    found: list[Profile] = []
     for one in fitted.law.nonlinear:
         try:
-            found = profile(fitted, one.name)
+            found.append(profile(fitted, one.name))
         except InputError:
             continue
+    if not found:
+        return
+    yield Section(
+        "How well the exponents are determined",
+        "Held at other values, all other coefficients fitted again, each may be so far from its "
+        "best before noise no longer explains how much worse the fit gets.",
+        table=Grid(
+            (
+                "coefficient",
+                f"{100 * found[0].level:g} % interval by its profile",
+                "hardly worse from",
+            ),
+            tuple(
+                (one.name, _ends(one), between(one.flat[-1].low, one.flat[-1].high))
+                for one in found
+            ),
+        ),
+        note=f"Hardly worse: the objective is at most {found[0].flat[-1].rise:.0%} above its least.",
+    )
+    for one in found:
         yield Section(
-            f"How well {one.name} is determined",
-            _profile_words(found),
+            f"Profile of {one.name}",
             picture=profile_picture(
                 f"{prefix}-profile-{one.name}",
                 one.name,
-                found.values,
-                found.objective - min(found.lowest, fitted.objective),
+                one.values,
+                one.objective - min(one.lowest, fitted.objective),
                 fitted.coefficient(one.name).value,
-                threshold=found.rise,
-                low=found.low,
-                high=found.high,
+                threshold=one.rise,
+                low=one.low,
+                high=one.high,
             ),
             level=3,
+            folded=True,
         )
 
 
-def _profile_words(found: Profile) -> str:
-    wide = found.flat[-1]
+def _ends(found: Profile) -> str:
     low = f"below {number(found.low)}" if found.low_open else number(found.low)
     high = f"beyond {number(found.high)}" if found.high_open else number(found.high)
-    return (
-        f"From {low} to {high} by its profile ({found.level:.0%}); the objective stays within "
-        f"{wide.rise:.0%} of its least from {between(wide.low, wide.high)}."
-    )
+    return f"{low} to {high}"
 
 
 def _sensitivity(fitted: Fit) -> Section:
@@ -71,7 +91,7 @@ def _sensitivity(fitted: Fit) -> Section:
     names = [one.name for one in fitted.law.nonlinear] or list(fitted.law.place)
     return Section(
         "Other choices",
-        " ".join(one.text for one in found.ranges),
+        " ".join(f"{one.text.rstrip('.')}." for one in found.ranges),
         table=Grid(
             ("fitted", "rows", *names),
             tuple(
@@ -84,8 +104,8 @@ def _sensitivity(fitted: Fit) -> Section:
     )
 
 
-def _influence(fitted: Fit) -> Section:
-    found = influence(fitted)
+def _influence(fitted: Fit, known: Sequence[str] | None) -> Section:
+    found = influence(fitted, names=known)
     names = [one.name for one in fitted.law.nonlinear] or list(fitted.law.place)
     loudest = sorted(found.cases, key=lambda one: -one.distance)[:LISTED]
     rows = []

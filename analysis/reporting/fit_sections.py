@@ -1,24 +1,24 @@
-"""The sections of one fit: its coefficients, figures, residuals and backtests, in that order."""
+"""The sections of one fit: its coefficients, what they determine together, figures and residuals."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from analysis.engine.compiled import gradient
 from analysis.finding import Finding
 from analysis.fit import Fit, predict_fit
-from analysis.judgement.holdout import Backtest
-from analysis.judgement.trust import Trust, percent
+from analysis.judgement.trust import Trust, rounded
 from analysis.reporting.figures.coefficients import tradeoff_picture
 from analysis.reporting.figures.curve import default_forecast, forecast_picture
-from analysis.reporting.figures.held_out import backtest_picture
 from analysis.reporting.figures.residuals import residual_picture
 from analysis.reporting.figures.slices import slices_picture
 from analysis.reporting.figures.surface import surface_picture
 from analysis.reporting.figures.words import level_words
+from analysis.reporting.fit_words import trades_off
 from analysis.reporting.sections import Grid, Section
 from analysis.summary import between, number
+from analysis.uncertainty.intervals import named
 
 ALIKE = 0.8  # correlation over the resamples from which a pair of coefficients gets a figure
 LISTED = 200  # rows of the table of residuals
@@ -55,6 +55,28 @@ def coefficient_section(
     )
 
 
+def combination_section(fitted: Fit, *, level: int = 2) -> Iterator[Section]:
+    """What the runs determine although single coefficients trade off; nothing where they do not."""
+    if not trades_off(fitted):
+        return
+    rows = []
+    for one in fitted.combinations:
+        value, spread = rounded(one.value, one.low, one.high)
+        rows.append((f"{one.name}\n{one.meaning}", value, spread or "none"))
+    known = {one.name: one for one in fitted.combinations}
+    answer = "Coefficients make up for each other here; these combinations of them are determined better."
+    if "a" in known:
+        value, spread = rounded(known["a"].value, known["a"].low, known["a"].high)
+        grows = f"compute^{value}{f' ({spread})' if spread else ''}"
+        answer += f" For the least loss at given compute, params grow as {grows}."
+    yield Section(
+        title="What is determined all the same",
+        answer=answer,
+        table=Grid(("combination", "value", level_words(fitted)), tuple(rows)),
+        level=3 if level == 3 else 2,
+    )
+
+
 def fit_figures(
     prefix: str,
     fitted: Fit,
@@ -85,43 +107,6 @@ def fit_figures(
     if pair is not None:
         found.append(_tradeoff(prefix, fitted, *pair))
     return tuple(found)
-
-
-def backtest_section(
-    prefix: str, fitted: Fit, tests: Sequence[Backtest], unit: str = ""
-) -> tuple[Section, ...]:
-    """How far off the law was for scales that it had not seen; nothing without a backtest."""
-    if not tests:
-        return ()
-    done = [one for one in tests if one.error is not None and one.points]
-    answer = (
-        "No backtest could be done, so forecasts of this law are untested."
-        if not done
-        else "Fitted without its largest scales and asked to predict them, the law was "
-        + ", ".join(percent(one.error) for one in done if one.error is not None)
-        + " off on average"
-        + (", in the order of the table." if len(done) > 1 else ".")
-    )
-    return (
-        Section(
-            title="Backtests",
-            answer=answer,
-            table=Grid(
-                (
-                    "left out",
-                    "fitted to",
-                    "reaches beyond by",
-                    "mean error",
-                    "in 95 % interval",
-                    "largest point",
-                ),
-                tuple(_test_row(one) for one in tests),
-            ),
-            picture=backtest_picture(f"{prefix}-backtests", fitted.target, tests, unit),
-            findings=tuple(dict.fromkeys(found for one in tests for found in one.warnings)),
-            level=3,
-        ),
-    )
 
 
 def runs_section(fitted: Fit, names: Sequence[str] = ()) -> Section:
@@ -183,28 +168,12 @@ def _how(fitted: Fit) -> str:
         "binomial": "negative log-likelihood of the counts",
     }.get(used.kind, f"negative log-likelihood, {used.kind} errors")
     of = "" if used.kind == "binomial" else f" of {used.residual} residuals"
-    resampled = (
-        f"{len(fitted.draws)} resamples of {fitted.drawn}, seed {fitted.seed}"
-        if len(fitted.draws)
-        else "no resamples"
-    )
+    spread = named(fitted.interval_kind, fitted.level, len(fitted.draws), fitted.drawn)
+    resampled = f"{spread}, seed {fitted.seed}" if len(fitted.draws) else spread
     return (
         f"Status: {fitted.status}. {fitted.rows} {rows}; {inputs}objective {fitted.objective:.6g} "
-        f"({kind}{of}); {resampled}. Law: {fitted.law.source}."
+        f"({kind}{of}); intervals: {resampled}. Law: {fitted.law.source}."
     )
-
-
-def _test_row(one: Backtest) -> tuple[str, ...]:
-    left = f"largest {'scale' if one.largest == 1 else f'{one.largest} scales'}"
-    reach = f"{one.reach:.3g} times"
-    if not one.points:
-        return left, str(one.fitted), reach, "none", "none", one.refused
-    last = one.points[-1]
-    words = f"predicted {number(last.predicted)}, measured {number(last.measured)}"
-    error = "none" if one.error is None else percent(one.error)
-    inside = [point.units for point in one.points if point.units is not None]
-    covered = f"{sum(abs(unit) <= 1 for unit in inside)} of {len(inside)}" if inside else "none"
-    return left, str(one.fitted), reach, error, covered, words
 
 
 def _alike(fitted: Fit) -> tuple[int, int] | None:

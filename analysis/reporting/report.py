@@ -8,13 +8,15 @@ from pathlib import Path
 from analysis.fit import Fit
 from analysis.judgement.compare import Comparison
 from analysis.judgement.holdout import Backtest
+from analysis.judgement.rolling import Rolling
 from analysis.judgement.trust import trust
 from analysis.reporting.answer import about_fits, about_trials, answer
+from analysis.reporting.backtest_sections import backtest_section
 from analysis.reporting.comparison_sections import comparison_answer, comparison_sections
 from analysis.reporting.files import write_page
 from analysis.reporting.fit_sections import (
-    backtest_section,
     coefficient_section,
+    combination_section,
     fit_figures,
     runs_section,
 )
@@ -88,6 +90,8 @@ def write_fit_report(
     sections: Sequence[Section],
     folder: Path,
     *,
+    rolled: Rolling | None = None,
+    first: Sequence[Section] = (),
     source: str = "a table",
     unit: str = "",
     names: Sequence[str] = (),
@@ -95,8 +99,9 @@ def write_fit_report(
 ) -> Path:
     """Write the report of one fit of a table; returns the page's path.
 
-    `source` says whose table it is, `unit` is that of the target, `names` are those of the rows
-    that were fitted, `command` is what makes the same report again.
+    `first` comes right after the coefficients, `sections` after the backtests. `source` says whose
+    table it is, `unit` is that of the target, `names` are those of the rows that were fitted,
+    `command` is what makes the same report again.
     """
     judged = trust(fitted, tests)
     page = Page(
@@ -109,20 +114,18 @@ def write_fit_report(
         answer=(),
         sections=(
             coefficient_section("Coefficients", fitted, None),
-            *(
-                replace(one, level=2)
-                for one in (
-                    *fit_figures("fit", fitted, names, unit),
-                    *backtest_section("fit", fitted, tests, unit),
-                )
-            ),
+            *combination_section(fitted, level=3),
+            *first,
+            *_opened(fit_figures("fit", fitted, names, unit)),
+            *_opened(backtest_section("fit", fitted, tests, rolled, unit)),
             *sections,
             runs_section(fitted, names),
             _omitted_rows(fitted.omitted),
             *_command(command),
         ),
     )
-    return write_page(page, fit_data(fitted, judged, tests, sections), folder)
+    data = fit_data(fitted, judged, tests, rolled, (*first, *sections))
+    return write_page(page, data, folder)
 
 
 def write_comparison(
@@ -154,6 +157,11 @@ def write_comparison(
         ),
     )
     return write_page(page, comparison_data(found, sections), folder)
+
+
+def _opened(sections: Sequence[Section]) -> tuple[Section, ...]:
+    """Sections of which the first has a heading of its own, and the others stand below it."""
+    return tuple(replace(one, level=3 if place else 2) for place, one in enumerate(sections))
 
 
 def _left_out(omitted: Sequence[Omitted]) -> str:

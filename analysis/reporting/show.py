@@ -6,6 +6,7 @@ from rich.table import Table
 from analysis.judgement.compare import Comparison
 from analysis.judgement.trust import Trust
 from analysis.reporting.decided import Decided
+from analysis.reporting.fit_words import combination_words, rolling_words, trades_off
 from analysis.reporting.show_decisions import show_decisions
 from analysis.study import Study
 from analysis.summary import between, number, stated
@@ -58,11 +59,20 @@ def show_fit(found: TableFit, console: Console) -> None:
     )
     for finding in (*fitted.warnings, *found.checks):
         say(f"{finding.code}: {finding.text}")
+    if trades_off(fitted):
+        say(combination_words(fitted))
     asked = () if found.asked_for is None else (found.asked_for,)
     for test in (*found.backtests, *asked):
         error = test.refused if test.error is None else f"mean error {test.error:.2%}"
         scales = "scale" if test.largest == 1 else f"{test.largest} scales"
         say(f"without the largest {scales} ({test.reach:.3g} times beyond the rest): {error}")
+    rolled = found.rolling
+    if rolled is None:
+        say("backtests and checks of every row: skipped, there are too many rows")
+    else:
+        say(rolling_words(fitted, rolled))
+        for finding in rolled.warnings:
+            say(f"{finding.code}: {finding.text}")
     for one in found.foreseen:
         where = ", ".join(f"{name} {number(value)}" for name, value in one.place)
         run = ""

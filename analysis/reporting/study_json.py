@@ -10,6 +10,8 @@ from analysis.judgement.compare import Comparison
 from analysis.judgement.compare import as_document as comparison_document
 from analysis.judgement.holdout import Backtest
 from analysis.judgement.holdout import as_document as backtest_document
+from analysis.judgement.rolling import Rolling
+from analysis.judgement.rolling import as_document as rolling_document
 from analysis.judgement.trust import Trust, trust
 from analysis.reporting.answer import answer
 from analysis.reporting.sections import Section
@@ -113,13 +115,18 @@ def study_data(study: Study) -> dict[str, Any]:
 
 
 def fit_data(
-    fitted: Fit, judged: Trust, tests: Sequence[Backtest], sections: Sequence[Section]
+    fitted: Fit,
+    judged: Trust,
+    tests: Sequence[Backtest],
+    rolled: Rolling | None,
+    sections: Sequence[Section],
 ) -> dict[str, Any]:
     """A fit of a table, with its verdict, its backtests and what else its report shows."""
     return {
         "fit": as_document(fitted),
         "trust": trust_data(judged),
         "hold_out": [backtest_document(one) for one in tests],
+        "rolling": None if rolled is None else rolling_document(rolled),
         "sections": sections_data(sections),
     }
 
@@ -169,4 +176,5 @@ def _fit(one: SweepFit) -> dict[str, Any]:
         "trust": None if one.fit is None else trust_data(trust(one.fit, one.backtests)),
         "decisions": decisions_document(one.decisions),
         "hold_out": [backtest_document(test) for test in one.backtests],
+        "rolling": None if one.rolling is None else rolling_document(one.rolling),
     }

@@ -8,12 +8,17 @@ from analysis.claims import Verdict
 from analysis.contrast import Contrast
 from analysis.judgement.trust import trust
 from analysis.reporting.answer import signed
+from analysis.reporting.backtest_sections import backtest_section
 from analysis.reporting.comparison_sections import comparison_sections
 from analysis.reporting.decision_sections import decided_sections
 from analysis.reporting.doubt_sections import doubt_sections
 from analysis.reporting.figures.curve import Curve, curves_picture
 from analysis.reporting.figures.sweep import contrast_picture, table_picture
-from analysis.reporting.fit_sections import backtest_section, coefficient_section, fit_figures
+from analysis.reporting.fit_sections import (
+    coefficient_section,
+    combination_section,
+    fit_figures,
+)
 from analysis.reporting.sections import Grid, Section
 from analysis.reporting.tuning_sections import isoflop_sections, tuning_sections
 from analysis.runs import Omitted
@@ -32,8 +37,7 @@ def claim_sections(study: Study) -> Iterator[Section]:
                 ("verdict", "claim", "published", "expected", "here", "trials"),
                 tuple(_claim(one) for one in study.verdicts),
             ),
-            note=f"Intervals of metrics: {INTERVAL}. Intervals of coefficients: 95 % bootstrap "
-            "interval of the fit.",
+            note=f"Intervals: {'; '.join(dict.fromkeys(one.basis for one in study.verdicts))}.",
         )
 
 
@@ -155,9 +159,10 @@ def _split(one: SweepFit, prefix: str, *, alone: bool) -> Iterator[Section]:
         return
     judged = trust(one.fit, one.backtests)
     yield coefficient_section(title, one.fit, judged, one.notes, level=3)
+    yield from combination_section(one.fit, level=3)
     if alone or len(one.fit.inputs) > 1:
         yield from fit_figures(prefix, one.fit, unit=one.spec.unit, curve=False)
-    yield from backtest_section(prefix, one.fit, one.backtests, one.spec.unit)
+    yield from backtest_section(prefix, one.fit, one.backtests, one.rolling, one.spec.unit)
     if one.ranking is not None:
         for section in comparison_sections(one.ranking, one.spec.metric):
             drawn = section.picture

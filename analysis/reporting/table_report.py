@@ -1,7 +1,6 @@
 """The report of one law fitted to a table, with everything that can be said about it."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from analysis.decisions import with_offer
@@ -15,17 +14,18 @@ from analysis.table_fit import Foreseen, TableFit
 
 def write_table_report(found: TableFit, folder: Path, command: str) -> Path:
     """Write the report into a folder; returns the path of its page."""
-    sections = (
+    first = (
         *_forecasts(found.foreseen),
         *decided_sections("decided", found.fit, with_offer(found.decisions, found.fit)),
-        *check_section(found.checks),
-        *(replace(one, level=2) for one in doubt_sections("doubt", found.fit)),
     )
+    sections = (*check_section(found.checks), *doubt_sections("doubt", found.fit, found.names))
     return write_fit_report(
         found.fit,
         found.backtests,
         sections,
         folder,
+        rolled=found.rolling,
+        first=first,
         source=found.table.name,
         names=found.names,
         command=command,

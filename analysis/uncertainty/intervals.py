@@ -120,6 +120,15 @@ def interval(
     return np.asarray(low), np.asarray(high)
 
 
+def named(kind: IntervalKind, level: float, draws: int, drawn: str) -> str:
+    """What an interval is and rests on: `95 % percentile interval over 1,000 resamples of rows`."""
+    if kind == "none":
+        return "no interval"
+    # Draws of coefficients are no resamples of anything that was measured.
+    what = "draws" if drawn.startswith("coefficients") else "resamples"
+    return f"{100 * level:g} % {kind} interval over {draws:,} {what} of {drawn}"
+
+
 def _quantile(
     ordered: Float[np.ndarray, "draw *columns"], share: Float[np.ndarray, "*columns"]
 ) -> Float[np.ndarray, "*columns"]:
