@@ -1,7 +1,8 @@
-"""Shapes are checked in every test: the annotations of `trainers` are verified at each call."""
+"""Shapes are checked in every test: those of `trainers` and `analysis` are verified at each call."""
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 # before numpy: its threads get in each other's way where tests run side by side
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -10,11 +11,19 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
+import tests.shapes  # noqa: F401 (the hook below takes its name apart, and looks it up)
+
 # the same examples in every run, and no limit on one of them: a busy machine is not a failure
 settings.register_profile("lawsweep", deadline=None, derandomize=True)
 settings.load_profile("lawsweep")
 
-install_import_hook(["trainers"], "beartype.beartype")
+# all but the commands: typer hands these a context of another class than it names
+ANALYSIS = {
+    f"analysis.{path.stem}"
+    for path in (Path(__file__).parents[1] / "analysis").iterdir()
+    if path.stem not in {"__init__", "__pycache__", "cli"}
+}
+install_import_hook(["trainers", *sorted(ANALYSIS)], "tests.shapes.checked")
 
 import torch  # noqa: E402 (the hook comes before what it watches)
 

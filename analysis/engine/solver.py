@@ -18,8 +18,8 @@ from analysis.engine.search import block_of, grid, second, seeds, thinned
 from analysis.engine.surface import Curvature, Problems, Surface, Variables, curvature, held, value
 
 TOLERANCE = 1e-12  # a fit has converged when a step promises less than this share of the objective
-SEEDS, MANY_SEEDS = 16, 40  # starts; the second number is for more than two nonlinear coefficients
-SECOND_SEEDS, MANY_SECOND_SEEDS = 6, 16
+SEEDS = 16, 40, 120  # starts for at most two, at most six, and more nonlinear coefficients
+SECOND_SEEDS = 6, 16, 40
 FINALISTS, LEADERS = 6, 2
 STRAIGHT = 15  # steps of all starts, before the best go on
 AGAIN = 200  # steps of a resample
@@ -48,12 +48,11 @@ def solve(on: Surface, problems: Problems, *, certify: bool = False) -> Solution
     With `certify` a second and independent search is made, and its optimum taken if it is better.
     """
     points, shape = grid(on)
-    many = len(on.law.nonlinear) > 2
-    count, other_count = (MANY_SEEDS, MANY_SECOND_SEEDS) if many else (SEEDS, SECOND_SEEDS)
-    found = _from(on, problems, seeds(on, problems, points, shape, count))
+    kind = (len(on.law.nonlinear) > 2) + (len(on.law.nonlinear) > 6)
+    found = _from(on, problems, seeds(on, problems, points, shape, SEEDS[kind]))
     agreed = True
     if certify and on.law.nonlinear:
-        other = _from(on, problems, seeds(on, problems, second(on), (), other_count))
+        other = _from(on, problems, seeds(on, problems, second(on), (), SECOND_SEEDS[kind]))
         gap = abs(float(other.value.min()) - float(found.value.min()))
         close = AGREED * abs(float(found.value.min())) + _negligible(on, problems)[0]
         agreed = bool(gap <= close)
