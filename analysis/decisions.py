@@ -16,7 +16,7 @@ from analysis.finding import Finding
 from analysis.fit import Fit
 from analysis.judgement.trust import headlines
 from analysis.law import Law
-from analysis.next_runs.decision import coefficient_of
+from analysis.next_runs.decision import UndecidedError, coefficient_of
 from analysis.next_runs.decision_text import decision_of, written
 from analysis.next_runs.plan import NextRuns, next_runs
 from analysis.next_runs.plan import as_document as next_runs_document
@@ -59,7 +59,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Decisions:
-    """What was decided; `refused` says what could not be, and why.
+    """What was decided; `refused` says what could not be, and why, `mistaken` which of it was asked wrongly.
 
     `offered` are next runs that nobody asked for, where a fit leaves a doubt.
     """
@@ -68,6 +68,7 @@ class Decisions:
     reaches: tuple[Reach, ...] = ()
     next_runs: tuple[NextRuns, ...] = ()
     refused: tuple[str, ...] = ()
+    mistaken: tuple[str, ...] = ()
     offered: NextRuns | None = None
 
     @property
@@ -143,13 +144,14 @@ def decide(fitted: Fit, wanted: Wanted, tested: float | None = None) -> Decision
     def runs(text: str) -> NextRuns:
         return next_runs(decision_of(text, fitted, cost, held), cost=cost, budget=wanted.spend)
 
-    refused: list[str] = []
+    refused: list[InputError] = []
     allocations = _made(sizes, (wanted.budgets,) if wanted.budgets else (), refused)
     return Decisions(
         allocations[0] if allocations else None,
         _made(scale, wanted.reach, refused),
         _made(runs, wanted.narrow, refused),
-        tuple(refused),
+        tuple(map(str, refused)),
+        tuple(str(one) for one in refused if not isinstance(one, UndecidedError)),
     )
 
 
@@ -187,7 +189,7 @@ def as_document(found: Decisions) -> dict[str, Any]:
 
 
 def _made(
-    make: Callable[[Asked], One], each: Iterable[Asked], refused: list[str]
+    make: Callable[[Asked], One], each: Iterable[Asked], refused: list[InputError]
 ) -> tuple[One, ...]:
     """What can be made of each; why not is added to `refused`."""
     result: list[One] = []
@@ -195,7 +197,7 @@ def _made(
         try:
             result.append(make(one))
         except InputError as error:
-            refused.append(str(error))
+            refused.append(error)
     return tuple(result)
 
 

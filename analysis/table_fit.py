@@ -79,6 +79,8 @@ def table_fit(
     chosen = of.laws[0]
     at = [place_of(text, chosen.inputs) for text in places]
     check(wanted, chosen, of.target)
+    if wanted.narrow and bootstrap < 2:
+        raise InputError(f"narrow: expected resamples, got --bootstrap {bootstrap}")
     fitted = fit(
         chosen,
         of.runs,
@@ -111,8 +113,8 @@ def table_fit(
     foreseen = tuple(_foreseen(fitted, one, tests) for one in at)
     known = {one.code for one in fitted.warnings}
     decisions = decide(fitted, wanted, reached(tests))
-    if decisions.refused:
-        raise InputError(decisions.refused[0])
+    if decisions.mistaken:
+        raise InputError(decisions.mistaken[0])
     return TableFit(
         request.table,
         tuple(map(str, of.runs.table.index)) if of.pool == "none" else (),

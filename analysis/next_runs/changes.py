@@ -9,7 +9,7 @@ from analysis.engine.compiled import Vectors, predict_many
 from analysis.fit import Fit
 from analysis.law import Values
 from analysis.next_runs.candidates import Candidates
-from analysis.next_runs.decision import Decision, Source
+from analysis.next_runs.decision import Decision, Source, UndecidedError
 from analysis.next_runs.directions import Directions, directions
 from analysis.next_runs.purchase import Spread
 from trainers.schema import InputError
@@ -23,7 +23,8 @@ def spread_of(
     That is `noise`, or that of the rows.
 
     Raises:
-        InputError: a fit is of shares of counts, or has no rows to spare.
+        InputError: a fit is of shares of counts.
+        UndecidedError: a fit has no rows to spare.
     """
     known = [_directions(one) for one in decision.sources]
     sizes = tuple(
@@ -37,7 +38,7 @@ def _directions(source: Source) -> Directions:
     if source.fitted.objective_used.kind == "binomial":
         raise InputError("next runs: expected a fit of measurements, got one of shares of counts")
     if source.fitted.rows <= len(source.fitted.law.coefficients):
-        raise InputError("next runs: expected more rows than coefficients, to know their noise")
+        raise UndecidedError("next runs: expected more rows than coefficients, to know their noise")
     return directions(source.fitted)
 
 

@@ -23,6 +23,10 @@ from trainers.schema import InputError
 STEP = 0.02  # natural-log units, by which the slope of two laws at their crossing is taken
 
 
+class UndecidedError(InputError):
+    """What was asked is in order, but these runs do not allow it: an outcome, not a mistake."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A fit whose runs tell something about a decision."""
@@ -105,7 +109,8 @@ def best_size_of(
     """The best size for a budget, in the unit of the cost.
 
     Raises:
-        InputError: the law has no size and data or no optimum, or the fit has no resamples.
+        InputError: the law has no size and data.
+        UndecidedError: the law has no optimum, or the fit has no resamples.
     """
     if not (math.isfinite(budget) and budget > 0):
         raise InputError(f"budget: expected a positive number, got {budget}")
@@ -120,7 +125,7 @@ def best_size_of(
     words = f"the best size at {brief(budget)} {cost.unit}"
     made = _of_one(words, fitted, at, log=True)
     if not math.isfinite(made.value):
-        raise InputError(f"decision: expected a law that has {words}")
+        raise UndecidedError(f"by this fit the law has no {words.removeprefix('the ')}")
     return made
 
 
@@ -128,12 +133,13 @@ def scale_of(fitted: Fit, target: float) -> Decision:
     """The scale at which a law of one input comes to a target.
 
     Raises:
-        InputError: the law has more inputs or never comes to the target, or the fit has no resamples.
+        InputError: the law has more inputs.
+        UndecidedError: the law never comes to the target, or the fit has no resamples.
     """
     found = reach(fitted, target)
     words = f"the {found.input} at which {fitted.target} comes to {brief(target)}"
     if found.scale is None:
-        raise InputError(f"decision: expected a target that the law comes to; {found.text}")
+        raise UndecidedError(f"there is no {words.removeprefix('the ')}: {found.text}")
 
     def at(vectors: Sequence[Vectors]) -> Float[np.ndarray, " draw"]:
         logs, reached, _ = scales(fitted, vectors[0], target)
@@ -200,5 +206,5 @@ def _of_one(
 def _checked(made: Decision) -> Decision:
     for one in made.sources:
         if len(one.fitted.draws) < 2:
-            raise InputError("decision: expected a fit with resamples, got one without")
+            raise UndecidedError("decision: expected a fit with resamples, got one without")
     return made

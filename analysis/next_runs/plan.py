@@ -15,7 +15,7 @@ from analysis.finding import Finding
 from analysis.fit import Fit
 from analysis.next_runs.candidates import Candidates, grid_of, priced, usual_cost
 from analysis.next_runs.changes import spread_of
-from analysis.next_runs.decision import Decision, Source
+from analysis.next_runs.decision import Decision, Source, UndecidedError
 from analysis.next_runs.purchase import TELLING, Spread, choose
 from trainers.schema import InputError
 
@@ -106,6 +106,7 @@ def next_runs(
 
     Raises:
         InputError: a number is not positive, candidates are missing, or the fit is of shares of counts.
+        UndecidedError: the decision does not move with what is fitted, or there are no rows to spare.
     """
     for what, value in (("budget", budget), ("noise", noise), ("most", most), ("repeats", repeats)):
         if value is not None and not (math.isfinite(value) and value > 0):
@@ -123,7 +124,9 @@ def next_runs(
         raise InputError(f"candidates: expected {len(sources)} sets, got {len(candidates)}")
     of, sizes = spread_of(decision, candidates, noise)
     if not of.variance > 0:
-        raise InputError(f"decision: expected {decision.words} to depend on what is fitted")
+        raise UndecidedError(
+            f"{decision.words} does not move with the fit: what it depends on is held or on a bound"
+        )
     costs = np.concatenate([one.cost for one in candidates])
     offers = _offers(sources, candidates, np.sqrt(of.left() / of.variance), costs)
     batch = _batch(of, offers, choose(of, costs, wanted, most, repeats))

@@ -121,6 +121,20 @@ def test_the_terminal_says_sizes_losses_and_runs(capsys: pytest.CaptureFixture[s
     assert "alpha (size exponent) is 0.347 (" in said
 
 
+def test_what_the_runs_do_not_allow_is_an_outcome_and_not_a_mistake(
+    capsys: pytest.CaptureFixture[str],
+):
+    # No scale comes to a loss of 1, so nothing can be bought to know it better; the fit is shown.
+    found = _document(capsys, *CURVE, "--narrow", "reach=1.0", "--narrow", "c")
+    assert [one["decision"] for one in found["decisions"]["next_runs"]] == ["c (exponent of x)"]
+    assert found["decisions"]["refused"] == [
+        "there is no x at which loss comes to 1: loss 1 is not reached up to 1.3e31 x, the law comes to "
+        "1.735 at best; it is never reached in 100% of the resamples"
+    ]
+    assert main([*CURVE, "--bootstrap", "50", "--narrow", "reach=1.0"]) == 0
+    assert "Not decided: there is no x at which" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -146,7 +160,7 @@ def test_the_terminal_says_sizes_losses_and_runs(capsys: pytest.CaptureFixture[s
         (["--narrow", "alpha", "--spend", "1"], "spend: expected what pays for a run, at least"),
         (["--narrow", "alpha", "--spend", "0"], "spend: expected a positive number"),
         (["--spend", "1e20"], "spend: expected something to narrow beside it"),
-        (["--narrow", "alpha", "--bootstrap", "0"], "expected a fit with resamples"),
+        (["--narrow", "alpha", "--bootstrap", "0"], "narrow: expected resamples"),
     ],
 )
 def test_a_bad_option_is_one_line_and_exit_code_2(
