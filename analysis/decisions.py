@@ -59,9 +59,10 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Decisions:
-    """What was decided; `refused` says what could not be, and why, `mistaken` which of it was asked wrongly.
+    """What was decided; `refused` says what could not be, and why.
 
-    `offered` are next runs that nobody asked for, where a fit leaves a doubt.
+    `mistaken` are those of them that were asked wrongly; `offered` are next runs that nobody asked
+    for, where a fit leaves a doubt.
     """
 
     allocation: Allocation | None = None
