@@ -17,7 +17,6 @@ from analysis.reporting.figures.reach import reach_picture
 from analysis.reporting.sections import Section
 from analysis.summary import number
 
-
 UNASKED = (
     " This is here because the fit leaves a doubt; `narrow` asks for other runs, with a figure."
 )
