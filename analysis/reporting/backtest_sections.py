@@ -27,7 +27,7 @@ def backtest_section(
     """
     found = _largest(prefix, fitted, tests, unit) if tests else ()
     if rolled is not None and rolled.points:
-        found = (*found, _rolling(prefix, fitted, rolled, unit))
+        found = (*found, *_rolling(prefix, fitted, rolled, unit))
     return found
 
 
@@ -61,7 +61,7 @@ def _largest(prefix: str, fitted: Fit, tests: Sequence[Backtest], unit: str) -> 
     )
 
 
-def _rolling(prefix: str, fitted: Fit, found: Rolling, unit: str) -> Section:
+def _rolling(prefix: str, fitted: Fit, found: Rolling, unit: str) -> tuple[Section, Section]:
     steps = [one for one in found.steps if one.points]
     last = steps[-1]
     answer = (
@@ -79,16 +79,16 @@ def _rolling(prefix: str, fitted: Fit, found: Rolling, unit: str) -> Section:
         f"{len(fitted.law.coefficients)} coefficients is hard to fit to so few."
     )
     headers = ("fitted to", "predicted", "reaches beyond by", "mean error", "mean", "in interval")
-    return Section(
+    shown = Section(
         title="Scale by scale",
         answer=answer,
-        table=Grid(headers, tuple(_step_row(fitted, one) for one in steps)),
         picture=rolling_picture(f"{prefix}-rolling", fitted, found, unit),
         findings=found.warnings,
         note=skipped if found.skipped else "",
         level=3,
-        folded=True,
     )
+    rows = tuple(_step_row(fitted, one) for one in steps)
+    return shown, Section("Every step", table=Grid(headers, rows), level=3, folded=True)
 
 
 def _test_row(fitted: Fit, one: Backtest) -> tuple[str, ...]:

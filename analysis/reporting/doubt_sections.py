@@ -47,20 +47,21 @@ def _profiles(prefix: str, fitted: Fit) -> Iterator[Section]:
         return
     yield Section(
         "How well the exponents are determined",
-        "Held at other values, all other coefficients fitted again, each may be so far from its "
-        "best before noise no longer explains how much worse the fit gets.",
+        "How far each may lie from its best value, all other coefficients fitted again, before the "
+        "fit gets worse than noise explains.",
         table=Grid(
             (
                 "coefficient",
                 f"{100 * found[0].level:g} % interval by its profile",
-                "hardly worse from",
+                "hardly worse",
             ),
             tuple(
                 (one.name, _ends(one), between(one.flat[-1].low, one.flat[-1].high))
                 for one in found
             ),
         ),
-        note=f"Hardly worse: the objective is at most {found[0].flat[-1].rise:.0%} above its least.",
+        note=f"Hardly worse: the objective is at most {100 * found[0].flat[-1].rise:g} % above its "
+        "least.",
     )
     for one in found:
         yield Section(
@@ -88,10 +89,13 @@ def _ends(found: Profile) -> str:
 
 def _sensitivity(fitted: Fit) -> Section:
     found = sensitivity(fitted)
+    # What is worth a warning is said there.
+    warned = " ".join(one.text for one in found.warnings)
+    quiet = [one.text for one in found.ranges if one.text.rstrip(".") not in warned]
     names = [one.name for one in fitted.law.nonlinear] or list(fitted.law.place)
     return Section(
         "Other choices",
-        " ".join(f"{one.text.rstrip('.')}." for one in found.ranges),
+        " ".join(f"{text.rstrip('.')}." for text in quiet),
         table=Grid(
             ("fitted", "rows", *names),
             tuple(

@@ -210,4 +210,5 @@ def _tradeoff(prefix: str, fitted: Fit, first: int, second: int) -> Section:
         answer="Runs of the same kind would have given any pair in this cloud.",
         picture=shown,
         level=3,
+        folded=True,
     )

@@ -48,8 +48,8 @@ class Grid:
 class Section:
     """A heading, the answer in one sentence, then figure, table, warnings and notes, all optional.
 
-    `level` 3 stands below the last section of level 2. `code` is shown as it is; `folded` hides it,
-    and the table, until it is asked for.
+    `level` 3 stands below the last section of level 2. `code` is shown as it is. `folded` hides
+    everything but the answer and the findings, until it is asked for.
     """
 
     title: str

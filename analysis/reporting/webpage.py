@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from analysis.reporting.page import Page
 from analysis.reporting.sections import Picture, Section
@@ -46,7 +46,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_unbroken,
     )
-    environment.filters.update(tone=_tone, inlined=_inlined, side=_side)
+    environment.filters.update(tone=_tone, inlined=_inlined, side=_side, verbatim=_verbatim)
     environment.globals.update(numeric=_numeric, wide=_wide)
     return environment
 
@@ -56,6 +56,11 @@ def _unbroken(value: object) -> object:
     if isinstance(value, str) and not isinstance(value, Markup):
         return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", value)
     return value
+
+
+def _verbatim(text: str) -> Markup:
+    """Text to be copied: escaped, and no sign of it changed."""
+    return escape(text)
 
 
 def _tone(words: str) -> str:

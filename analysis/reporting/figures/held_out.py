@@ -20,6 +20,8 @@ from analysis.reporting.figures.colours import INK, PAPER
 from analysis.reporting.sections import Picture
 from analysis.summary import number
 
+APART = 0.015  # of the axis, between the marks of two backtests of one run
+
 
 def backtest_picture(
     name: str, target: str, tests: Sequence[Backtest], unit: str = ""
@@ -35,13 +37,16 @@ def backtest_picture(
         return None
     with styled():
         drawn = canvas(3.3 + 0.15 * len(done))
-        scale_axis(drawn.axes, "x", measured, log=bool(measured.max() > 1.5 * measured.min()))
+        ratio = float(measured.max() / measured.min())
+        log = ratio > 1.5
+        scale_axis(drawn.axes, "x", measured, log=log)
         drawn.axes.axhline(0.0, color=INK, linewidth=1.0)
         bars = False
         for place, one in enumerate(done):
             # Points of several backtests would stand on each other.
-            shift = 1 + 0.004 * (place - (len(done) - 1) / 2) * _width(measured)
-            seen = shift * np.array([point.measured for point in one.points])
+            apart = APART * (place - (len(done) - 1) / 2)
+            seen = np.array([point.measured for point in one.points])
+            seen = seen * ratio**apart if log else seen + apart * float(np.ptp(measured))
             error = _per_cent(one.points)
             ends = [_interval(point) for point in one.points]
             if all(end is not None for end in ends):
@@ -124,11 +129,6 @@ def _scales(one: Backtest) -> str:
 
 def _per_cent(points: Sequence[HeldOut]) -> Float[np.ndarray, " point"]:
     return 100 * np.array([point.error for point in points], dtype=np.float64)
-
-
-def _width(values: Float[np.ndarray, " run"]) -> float:
-    """How many times its own size an axis is wide, at most one."""
-    return min(1.0, float(np.log(values.max() / values.min())))
 
 
 def _interval(point: HeldOut) -> tuple[float, float] | None:

@@ -20,6 +20,7 @@ from analysis.reporting.figures.colours import COLOURS, INK, PAPER
 from analysis.reporting.figures.held_out import point_words
 from analysis.reporting.sections import Picture
 
+NARROW = 0.012  # of the axis
 Range = tuple[float, float]
 
 
@@ -100,12 +101,12 @@ def _interval(one: Backtest, relative: bool) -> Range | None:
 
 
 def _widened(low: float, high: float, x: Float[np.ndarray, " point"], *, log: bool) -> Range:
-    """The range of a step, at least so wide that it can be seen."""
+    """The range of a step, made so wide that it can be seen where it is a single scale."""
     if log:
-        room = (x.max() / x.min()) ** 0.012 if x.max() > x.min() else 1.05
-        return low / room, high * room
-    room = 0.012 * float(np.ptp(x)) or 0.05
-    return low - room, high + room
+        room = max((x.max() / x.min()) ** NARROW, 1.01)
+        return (low / room, high * room) if high < low * room else (low, high)
+    room = max(NARROW * float(np.ptp(x)), 1e-9)
+    return (low - room, high + room) if high < low + room else (low, high)
 
 
 def _axis(relative: bool, unit: str) -> str:
