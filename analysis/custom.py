@@ -208,7 +208,8 @@ def _read(path: Path) -> LawSpec:
         raise InputError(f"{path}: expected a law file of at most {LARGEST_FILE} bytes")
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    # A date that there is not is a ValueError, and very deep nesting a RecursionError.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: expected YAML: {' '.join(str(error).split())}") from error
     try:
         return LawSpec.model_validate(value, strict=False)

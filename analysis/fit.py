@@ -143,8 +143,8 @@ def fit(
     found = optimum(of)
     if not np.isfinite(found.value):
         raise InputError(
-            f"law {law.name}: expected rows that it can predict, no coefficients within their bounds "
-            f"give all of {len(on)} a finite {law.target}"
+            f"law {law.name}: expected rows that it can predict, found no coefficients within their "
+            f"bounds that give all {len(on)} a finite{'' if signed else ' and positive'} {law.target}"
         )
     again = drawn_again(of, found, pool, resample, bootstrap, seed)
     noticed = findings(

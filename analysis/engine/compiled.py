@@ -20,7 +20,7 @@ from analysis.engine.functions import NUMERIC, bridge, logistic, softplus
 from analysis.engine.jets import Expression, jets
 from analysis.engine.objective import Residual
 from analysis.law import Law, Values, input_array, vector
-from trainers.schema import InputError
+from trainers.schema import InputError, shown
 
 Vectors = Float[np.ndarray, "problem coefficient"]
 Array = Float[np.ndarray, "..."]
@@ -173,6 +173,11 @@ def compiled(law: Law, residual: Residual, plain: frozenset[str] = frozenset()) 
     right, logarithmic = _linked(
         law, residual, _expression(law.parsed.right, {**inputs, **natural})
     )
+    if right.has(sp.I, sp.zoo, sp.nan, sp.oo, -sp.oo):
+        raise InputError(
+            "formula: expected finite real numbers, got a division by zero, or a root or logarithm "
+            f"that is not real, in {shown(law.formula)}"
+        )
     linear = _linear(law, symbols, right, plain)
     at_centre = {
         run: sp.Integer(0) if one.positive else centre

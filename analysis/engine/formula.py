@@ -50,7 +50,8 @@ def parse(text: str) -> Formula:
     if len(text) > LONGEST:
         raise InputError(f"formula: expected at most {LONGEST} characters, got {len(text)}")
     sides = text.split("=")
-    if len(sides) != 2:
+    # A number sign would make a comment of what follows it.
+    if len(sides) != 2 or "#" in text:
         raise InputError(f"formula: expected `target = expression`, got {shown(text)}")
     link, target = _target(_read(sides[0], text), text)
     right = _read(sides[1], text)
