@@ -132,7 +132,7 @@ def compare(
         unit=unit,
         rows=len(fitted[0].fit.points) if fitted[0].fit is not None else 0,
         tested=count,
-        lead=_lead(candidates, held, residuals, fitted[0], seed),
+        lead=_lead(candidates, held, residuals, fitted[0], seed, unit),
         warnings=tuple(_warnings(candidates, count, unit)),
     )
 
@@ -228,13 +228,14 @@ def _lead(
     residuals: Mapping[str, Float[np.ndarray, " point"]],
     entry: Entry,
     seed: int,
+    unit: Residual,
 ) -> Lead | None:
     if len(ranked) < 2 or ranked[1].error is None or entry.fit is None:
         return None
     first, second = ranked[0].law.name, ranked[1].law.name
     cluster = entry.fit.points.cluster
     group = None if cluster is None else cluster[[one.row for one in held[first]]]
-    return lead((first, second), residuals[first], residuals[second], group, seed)
+    return lead((first, second), residuals[first], residuals[second], group, seed, unit)
 
 
 def _rank(one: Candidate) -> tuple[bool, float, float, str]:

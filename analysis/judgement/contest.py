@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import optimize
 
+from analysis.engine.objective import Residual
+
 DRAWS = 2_000
 SURE = 0.975
 
@@ -39,8 +41,12 @@ def lead(
     second: Float[np.ndarray, " point"],
     cluster: Int[np.ndarray, " point"] | None,
     seed: int,
+    unit: Residual = "plain",
 ) -> Lead:
-    """Compare two laws by the residuals that they left at the same points, drawn in pairs."""
+    """Compare two laws by the residuals that they left at the same points, drawn in pairs.
+
+    `unit` says of what the residuals are, for the words.
+    """
     gain = np.abs(second) - np.abs(first)
     group = np.arange(len(gain)) if cluster is None else np.unique(cluster, return_inverse=True)[1]
     count = int(group.max()) + 1
@@ -53,7 +59,12 @@ def lead(
     better = float(((means > 0) + 0.5 * (means == 0)).mean())
     mean = float(gain.mean())
     return Lead(
-        *names, mean, float(low), float(high), better, _words(names, gain, mean, low, better, count)
+        *names,
+        mean,
+        float(low),
+        float(high),
+        better,
+        _words(names, gain, mean, low, better, count, unit),
     )
 
 
@@ -101,13 +112,16 @@ def _words(
     low: float,
     better: float,
     count: int,
+    unit: Residual,
 ) -> str:
     one, other = names
     if not gain.any():
         return f"{one} and {other} predict the same"
+    # A small residual of logarithms is a relative one.
+    closer = f"{100 * abs(mean):.2g} percentage points" if unit == "log" else f"{abs(mean):.2g}"
     said = (
-        f"{one} predicts {len(gain)} left-out points {abs(mean):.2g} closer than {other} on "
-        f"average and is better in {better:.0%} of the resamples"
+        f"{one} predicts {len(gain)} left-out points {closer} closer than {other} on average and "
+        f"is better in {100 * better:.0f} % of the resamples"
     )
     if count < 5:
         return f"{said}, but {count} independent points cannot tell more than chance"

@@ -1,13 +1,14 @@
 """Laws that enter a comparison: each fitted, and what it predicts of the points left out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 
 from analysis.engine.objective import Objective
-from analysis.fit import Fit, fit
+from analysis.fit import RESAMPLES, Fit, fit
 from analysis.judgement.cuts import Cut
 from analysis.judgement.holdout import Backtest, HeldOut, largest_cuts, predicted, scaled
 from analysis.judgement.rolling import steps_of
@@ -77,6 +78,27 @@ def entry_of(
         if test.points and test.fitted > size
     }
     return Entry(law, fitted, folds, tests[len(cuts) :], "")
+
+
+def with_interval(fitted: Fit, resamples: int = RESAMPLES) -> Fit:
+    """A fit of rows again, with resamples and so with intervals."""
+    on = fitted.points
+    known = {"cluster": on.cluster, "noise": on.noise, "censored": on.censored, "counts": on.counts}
+    # A name with a blank is none of a formula.
+    beside = {f"its {name}": one for name, one in known.items() if one is not None}
+    table = pd.DataFrame({**on.values, fitted.target: on.measured, **beside})
+    again = fit(
+        fitted.law,
+        Runs(table, fitted.omitted),
+        {name: name for name in fitted.law.input_names},
+        fitted.target,
+        objective=fitted.objective_used,
+        columns=Columns(**{name: f"its {name}" for name in known if f"its {name}" in beside}),
+        bootstrap=resamples,
+        seed=fitted.seed,
+        level=fitted.level,
+    )
+    return replace(again, inputs=fitted.inputs)
 
 
 def folds_of(on: Points, scale: Float[np.ndarray, " run"]) -> Sequence[Cut]:

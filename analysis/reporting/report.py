@@ -7,6 +7,7 @@ from pathlib import Path
 
 from analysis.fit import Fit
 from analysis.judgement.compare import Comparison
+from analysis.judgement.entries import with_interval
 from analysis.judgement.holdout import Backtest
 from analysis.judgement.rolling import Rolling
 from analysis.judgement.trust import trust
@@ -136,8 +137,14 @@ def write_comparison(
     source: str = "a table",
     command: str = "",
 ) -> Path:
-    """Write the report of a comparison of laws, the best first; returns the page's path."""
+    """Write the report of a comparison of laws, the best first; returns the page's path.
+
+    The best law is fitted with resamples, so that its exponents have intervals.
+    """
     best = found.candidates[0]
+    if best.fit is not None and not len(best.fit.draws):
+        best = replace(best, fit=with_interval(best.fit))
+        found = replace(found, candidates=(best, *found.candidates[1:]))
     omitted = () if best.fit is None else best.fit.omitted
     target = "target" if best.fit is None else best.fit.target
     page = Page(

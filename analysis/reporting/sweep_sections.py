@@ -6,7 +6,6 @@ from typing import Any
 
 from analysis.claims import Verdict
 from analysis.contrast import Contrast
-from analysis.judgement.trust import trust
 from analysis.reporting.answer import signed
 from analysis.reporting.backtest_sections import backtest_section
 from analysis.reporting.comparison_sections import comparison_sections
@@ -19,7 +18,7 @@ from analysis.reporting.fit_sections import (
     combination_section,
     fit_figures,
 )
-from analysis.reporting.sections import Grid, Section
+from analysis.reporting.sections import Grid, Picture, Section
 from analysis.reporting.tuning_sections import isoflop_sections, tuning_sections
 from analysis.runs import Omitted
 from analysis.study import Row, Study, SweepFit, Table, axis_fields, described
@@ -157,21 +156,34 @@ def _split(one: SweepFit, prefix: str, *, alone: bool) -> Iterator[Section]:
     if one.fit is None:
         yield Section(title, f"no fit: {one.refused}.", level=3)
         return
-    judged = trust(one.fit, one.backtests)
-    yield coefficient_section(title, one.fit, judged, one.notes, level=3)
-    yield from combination_section(one.fit, level=3)
-    if alone or len(one.fit.inputs) > 1:
-        yield from fit_figures(prefix, one.fit, unit=one.spec.unit, curve=False)
-    yield from backtest_section(prefix, one.fit, one.backtests, one.rolling, one.spec.unit)
+    yield coefficient_section(title, one.fit, None, one.notes, level=3)
+    ranking = ()
     if one.ranking is not None:
-        for section in comparison_sections(one.ranking, one.spec.metric):
-            drawn = section.picture
-            named = None if drawn is None else replace(drawn, name=f"{prefix}-{drawn.name}")
-            yield replace(section, picture=named, level=3)
-    for section in decided_sections(prefix, one.fit, one.decisions, one.spec.unit):
-        yield replace(section, level=3)
-    for section in doubt_sections(prefix, one.fit):
-        yield replace(section, level=3)
+        ranking = tuple(
+            replace(each, picture=_renamed(each.picture, prefix))
+            for each in comparison_sections(one.ranking, one.spec.metric)
+        )
+    figures = ()
+    if alone or len(one.fit.inputs) > 1:
+        figures = fit_figures(prefix, one.fit, unit=one.spec.unit, curve=False)
+    asked = (
+        *combination_section(one.fit),
+        *ranking,
+        *decided_sections(prefix, one.fit, one.decisions, one.spec.unit),
+    )
+    why = (
+        *figures,
+        *backtest_section(prefix, one.fit, one.backtests, one.rolling, one.spec.unit),
+        *doubt_sections(prefix, one.fit),
+    )
+    for section, fold in (*((each, False) for each in asked), *((each, not alone) for each in why)):
+        # Of several fits each says its answers; who wants to see why can unfold them.
+        name = section.title if alone else f"{title}: {section.title}"
+        yield replace(section, title=name, level=3, folded=section.folded or fold)
+
+
+def _renamed(drawn: Picture | None, prefix: str) -> Picture | None:
+    return None if drawn is None else replace(drawn, name=f"{prefix}-{drawn.name}")
 
 
 def _claim(one: Verdict) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from analysis.judgement.holdout import Backtest, HeldOut
 from analysis.reporting.figures.canvas import (
+    Canvas,
     canvas,
     colour,
     marker,
@@ -20,6 +21,7 @@ from analysis.reporting.figures.colours import INK, PAPER
 from analysis.reporting.sections import Picture
 from analysis.summary import number
 
+LONGEST = 3.0  # times the largest error: as far as a figure reaches
 APART = 0.015  # of the axis, between the marks of two backtests of one run
 
 
@@ -61,6 +63,7 @@ def backtest_picture(
             for point, x, off in zip(one.points, seen.tolist(), error.tolist(), strict=True):
                 drawn.tip(x, off, f"without the {_scales(one)}\n{point_words(point)}")
         units = f" ({short(unit)})" if unit else ""
+        limit_errors(drawn, np.concatenate([_per_cent(one.points) for one in done]))
         drawn.label(f"measured {target}{units}", "predicted less measured, %")
         drawn.legend()
         interval = " Bars: its 95 % prediction interval, which should hold 0." if bars else ""
@@ -114,6 +117,13 @@ def ranking_picture(
             drawn,
             "Each dot is a run that the law had not seen; the best law stands on top.",
         )
+
+
+def limit_errors(drawn: Canvas, errors: Float[np.ndarray, " point"]) -> None:
+    """Show every error, and of an interval that is much longer no more than fits."""
+    low, high = drawn.axes.get_ylim()
+    most = LONGEST * float(np.abs(errors).max()) or 1.0
+    drawn.axes.set_ylim(max(low, -most), min(high, most))
 
 
 def point_words(point: HeldOut) -> str:

@@ -17,7 +17,7 @@ from analysis.reporting.figures.canvas import (
     styled,
 )
 from analysis.reporting.figures.colours import COLOURS, INK, PAPER
-from analysis.reporting.figures.held_out import point_words
+from analysis.reporting.figures.held_out import limit_errors, point_words
 from analysis.reporting.sections import Picture
 
 NARROW = 0.012  # of the axis
@@ -38,9 +38,11 @@ def rolling_picture(name: str, fitted: Fit, found: Rolling, unit: str = "") -> P
         drawn = canvas(3.7)
         scale_axis(drawn.axes, "x", x, log=places is not None)
         drawn.axes.axhline(0.0, color=INK, linewidth=1.0)
+        alone = len(steps) == len(points)
         drawn.axes.plot(
-            x, off, "o", markersize=3.8, color=COLOURS[0], alpha=0.45, markeredgecolor=PAPER,
-            markeredgewidth=0.3, label="left-out runs", rasterized=len(points) > MANY,
+            x, off, "o", markersize=5.5 if alone else 3.8, color=COLOURS[0], zorder=3,
+            alpha=1.0 if alone else 0.45, markeredgecolor=PAPER, markeredgewidth=0.3,
+            label="left-out runs", rasterized=len(points) > MANY,
         )  # fmt: skip
         for number, one in enumerate(steps):
             at = _scale(fitted, one.points, places)
@@ -58,6 +60,7 @@ def rolling_picture(name: str, fitted: Fit, found: Rolling, unit: str = "") -> P
             )  # fmt: skip
         for place, one in enumerate(points):
             drawn.tip(float(x[place]), float(off[place]), point_words(one))
+        limit_errors(drawn, off)
         columns = [column for _, column in fitted.inputs]
         drawn.label(short(" × ".join(columns), 50), _axis(relative, unit))
         drawn.legend(columns=2)
