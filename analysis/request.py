@@ -66,7 +66,7 @@ def asked(request: Request, laws: Sequence[str]) -> Asked:
     if unknown:
         words = " ".join(f"{one}=COL" for one in (*wanted, *targets))
         raise InputError(f"--map {unknown[0]}={pairs[unknown[0]]}: expected {words}")
-    target = _target(targets, pairs)
+    target = _target(targets, {name: pairs[name] for name in pairs if name not in wanted})
     numbers = [one for one in (request.noise, request.counts) if one]
     signed = {one.name for law in found for one in law.inputs if not one.positive}
     plain = any(_objective(law, request).residual == "plain" for law in found)
@@ -188,7 +188,7 @@ def _changed(request: Request) -> bool:
 
 
 def _target(targets: Sequence[str], pairs: dict[str, str]) -> str:
-    """The column of the target; laws that name it differently are fitted to the same one."""
+    """The column of the target, which may be mapped as `loss` whatever a law calls it."""
     columns = {pairs[name] for name in (*targets, "loss") if name in pairs}
     if len(columns) > 1:
         raise InputError(f"--map: expected one column for the target, got {', '.join(columns)}")
