@@ -9,7 +9,7 @@ from analysis.reporting.doubt_sections import check_section, doubt_sections
 from analysis.reporting.report import write_fit_report
 from analysis.reporting.sections import Grid, Section
 from analysis.summary import between, number
-from analysis.table_fit import Foreseen, TableFit
+from analysis.table_fit import MANY, Foreseen, TableFit
 
 
 def write_table_report(found: TableFit, folder: Path, command: str) -> Path:
@@ -18,7 +18,7 @@ def write_table_report(found: TableFit, folder: Path, command: str) -> Path:
         *_forecasts(found.foreseen),
         *decided_sections("decided", found.fit, with_offer(found.decisions, found.fit)),
     )
-    sections = (*check_section(found.checks), *doubt_sections("doubt", found.fit, found.names))
+    sections = (*check_section(found.checks), *_doubts(found))
     return write_fit_report(
         found.fit,
         found.backtests,
@@ -29,6 +29,18 @@ def write_table_report(found: TableFit, folder: Path, command: str) -> Path:
         source=found.table.name,
         names=found.names,
         command=command,
+    )
+
+
+def _doubts(found: TableFit) -> Iterator[Section]:
+    """How far the fit may be believed, where its rows are not so many that this would take hours."""
+    if found.fit.rows <= MANY:
+        yield from doubt_sections("doubt", found.fit, found.names)
+        return
+    yield Section(
+        "What was not looked at",
+        f"{found.fit.rows:,} rows are too many for backtests, checks of single rows, profiles of the "
+        f"coefficients, other choices and influence: fit up to {MANY:,} rows to see these.",
     )
 
 
