@@ -39,6 +39,7 @@ from analysis.options import (
     LevelOption,
     LossOption,
     MapOption,
+    ModeOption,
     NarrowOption,
     NoiseOption,
     ObjectiveOption,
@@ -50,9 +51,12 @@ from analysis.options import (
     ReportOption,
     ResampleOption,
     ResidualOption,
+    ScaleOption,
     SeedOption,
     SettingOption,
     SpendOption,
+    SplitOption,
+    StillOption,
     TableArgument,
     TieOption,
     TokensOption,
@@ -326,6 +330,41 @@ def isoflop(
 
     _folder(report_to)
     found = isoflop_of_table(table, params, tokens, loss, where, level, at)
+    _decided(found, report_to, as_json)
+
+
+@app.command()
+def crossover(
+    table: TableArgument,
+    law: LawOption,
+    split: SplitOption,
+    along: ScaleOption = "",
+    held: StillOption = [],  # noqa: B006
+    mode: ModeOption = "min",
+    mapping: MapOption = [],  # noqa: B006
+    where: WhereOption = "",
+    objective: ObjectiveOption = "",
+    residual: ResidualOption = "",
+    delta: DeltaOption = None,
+    fix: FixOption = [],  # noqa: B006
+    tie: TieOption = [],  # noqa: B006
+    pool: PoolOption = "none",
+    cluster: ClusterOption = "",
+    bootstrap: BootstrapOption = 1_000,
+    report_to: ReportOption = None,
+    seed: SeedOption = 42,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit a law to two groups of runs, and find the scale at which the better one changes."""
+    from analysis.reporting.crossing_report import crossing_of_table
+    from analysis.request import Request
+
+    _folder(report_to)
+    request = Request(table, mapping, where, objective, residual, delta, fix, tie, pool,
+                      cluster=cluster)  # fmt: skip
+    found = crossing_of_table(
+        request, law, split, along=along, held=held, mode=mode, bootstrap=bootstrap, seed=seed
+    )
     _decided(found, report_to, as_json)
 
 

@@ -330,3 +330,37 @@ AtOption = Annotated[
         rich_help_panel=QUESTIONS,
     ),
 ]
+SplitOption = Annotated[
+    str,
+    typer.Option(
+        metavar="COL[=A,B]",
+        help="The column that tells two groups of runs apart; of more than two values, two.",
+        rich_help_panel=DATA,
+    ),
+]
+ScaleOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="The input that grows; `compute` for a law of params and tokens at equal tokens per "
+        "parameter.",
+        show_default="the only input",
+        rich_help_panel=QUESTIONS,
+    ),
+]
+StillOption = Annotated[
+    list[str],
+    typer.Option(
+        "--held",
+        metavar="NAME=V",
+        help="Another input of the law, or with `--along compute` the ratio of tokens to parameters.",
+        show_default="the geometric mean of the runs",
+        rich_help_panel=QUESTIONS,
+    ),
+]
+ModeOption = Annotated[
+    str,
+    typer.Option(
+        metavar="min|max", help="Whether less or more is better.", rich_help_panel=QUESTIONS
+    ),
+]

@@ -263,7 +263,7 @@ def _text(found: Crossover) -> str:
     end = f"{found.within[1]:.3g}"
     chance = ""
     if found.probability_beyond is not None:
-        chance = f" in {found.probability_beyond:.0%} of the resamples"
+        chance = f" in {100 * found.probability_beyond:.0f} % of the resamples"
     if found.scale is None:
         at_end = f" (at {end}{chance})" if chance else ""
         return f"{found.better_below} is better from {found.within[0]:.3g} to {end}{at_end}"
@@ -299,6 +299,6 @@ def _warnings(found: Crossover) -> Iterator[Finding]:
         yield Finding(
             "crossing_uncertain",
             f"which of the two is better at {found.within[1]:.3g} is not settled: it is "
-            f"{found.better_beyond} in {chance:.0%} of the resamples; larger runs of both would "
+            f"{found.better_beyond} in {100 * chance:.0f} % of the resamples; larger runs of both would "
             "settle it",
         )

@@ -1,14 +1,19 @@
 """Crossovers of two fitted laws, against closed forms."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
+from analysis.cli import main
+from analysis.custom import any_law
 from analysis.engine.objective import Objective
 from analysis.fit import Fit, fit
+from analysis.judgement.between_groups import cross
 from analysis.judgement.crossover import along, as_document, at_ratio, crossover
 from analysis.law import find_law
 from analysis.runs import Runs
@@ -97,7 +102,7 @@ def test_laws_that_do_not_meet_have_open_ends():
                       within=(1.0, 1024.0))  # fmt: skip
     assert (found.scale, found.low, found.high) == (None, None, None)
     assert found.probability_within == 0.0
-    assert "the first is better from 1 to 1.02e+03 (at 1.02e+03 in 100% of" in found.text
+    assert "the first is better from 1 to 1.02e+03 (at 1.02e+03 in 100 % of" in found.text
 
 
 def test_an_interval_that_leaves_the_range_is_open():
@@ -170,3 +175,79 @@ def test_a_crossover_is_plain_data():
     one, other = _fit(2 * SIZES**-0.3 * _noise(1)), _fit(4 * SIZES**-0.5 * _noise(2))
     document = as_document(crossover(one, other, bootstrap=100))
     assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+def _two_groups() -> Runs:
+    """Exact runs of 2 x^-0.3 (slow) and 4 x^-0.5 (fast), which meet at 32."""
+    table = pd.DataFrame({"x": np.tile(SIZES[:10], 2), "how": ["slow"] * 10 + ["fast"] * 10})
+    table["loss"] = np.where(table.how == "slow", 2 * table.x**-0.3, 4 * table.x**-0.5)
+    return Runs(table)
+
+
+def test_two_groups_of_a_table_cross_where_their_laws_do():
+    found = cross(POWER, _two_groups(), {"x": "x"}, "loss", split="how", bootstrap=0)
+    assert found.names == ("fast", "slow")
+    assert found.found.scale == pytest.approx(32.0, rel=1e-6)
+    assert found.found.better_beyond == "fast"
+    assert found.found.inside == (1.0, 512.0)
+    assert [one.rows for one in found.fits] == [10, 10]
+
+
+def test_groups_cross_along_compute_at_equal_tokens_per_parameter():
+    params, tokens = (
+        one.ravel() for one in np.meshgrid(10.0 ** np.arange(6, 11), [1e8, 1e9, 1e10])
+    )
+    tables = []
+    for name, amplitude, power in (("a", 40.0, 0.2), ("b", 400.0, 0.35)):
+        loss = amplitude * params**-power + 100 * tokens**-0.3
+        tables.append(pd.DataFrame({"N": params, "D": tokens, "loss": loss, "kind": name}))
+    runs = Runs(pd.concat(tables, ignore_index=True))
+    law = any_law("loss = A / params^p + B / tokens^q", ("params", "tokens", "loss"))
+    found = cross(
+        law, runs, {"params": "N", "tokens": "D"}, "loss", split="kind", along="compute",
+        held={"ratio": 20.0}, bootstrap=0, objective=SQUARES,
+    )  # fmt: skip
+    # The terms of the tokens are equal, so the laws meet where those of the parameters do.
+    meet = (400 / 40) ** (1 / (0.35 - 0.2))
+    assert found.found.scale == pytest.approx(6 * 20 * meet**2, rel=1e-4)
+    assert found.held == (("ratio", 20.0),)
+    still = cross(
+        law, runs, {"params": "N", "tokens": "D"}, "loss", split="kind", along="params",
+        bootstrap=0, objective=SQUARES,
+    )  # fmt: skip
+    assert still.found.scale == pytest.approx(meet, rel=1e-4)
+    assert dict(still.held)["tokens"] == pytest.approx(1e9)  # the geometric mean
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"split": "nobody"}, "expected a column"),
+        ({"split": "x"}, "expected two values"),
+        ({"split": "how", "names": ("slow", "sloth")}, "expected one of fast, slow, got sloth"),
+        ({"split": "how", "names": ("slow", "slow")}, "two different"),
+        ({"split": "how", "along": "y"}, "expected x"),
+        ({"split": "how", "held": {"y": 1.0}}, "expected nothing"),
+    ],
+)
+def test_groups_that_cannot_be_crossed_are_refused(options: dict[str, Any], words: str):
+    with pytest.raises(InputError, match=words):
+        cross(POWER, _two_groups(), {"x": "x"}, "loss", bootstrap=0, **options)
+
+
+def test_the_crossover_of_a_table_is_a_command_with_a_report(tmp_path: Path, capsys: Any):
+    table = tmp_path / "runs.csv"
+    _two_groups().table.to_csv(table, index=False)
+    told = ["crossover", str(table), "--law", "power", "--split", "how=slow,fast"]
+    assert main([*told, "--bootstrap", "0", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["crossover"]["scale"] == pytest.approx(32.0, rel=1e-6)
+    assert data["crossover"]["better_beyond"] == "fast"
+    assert list(data["fits"]) == ["slow", "fast"]
+    folder = tmp_path / "report"
+    assert main([*told, "--bootstrap", "0", "--report", str(folder)]) == 0
+    assert "fast is better beyond 32" in capsys.readouterr().out
+    assert "fast is better beyond 32" in (folder / "report.html").read_text()
+    assert (folder / "figures/crossing-laws.svg").is_file()
+    assert main([*told[:-1], "how=slow"]) == 2
+    assert "COLUMN=ONE,OTHER" in capsys.readouterr().err
