@@ -14,11 +14,11 @@ from analysis.engine.objective import Objective
 from analysis.finding import Finding
 from analysis.fit import RESAMPLES, Fit, fit
 from analysis.isoflop.profiles import IsoFlop, isoflop
+from analysis.judgement.backtested import backtested
 from analysis.judgement.compare import Comparison, compare
 from analysis.judgement.extrapolation import reached
 from analysis.judgement.holdout import Backtest
 from analysis.judgement.rolling import Rolling
-from analysis.judgement.tested import tested
 from analysis.law import Law
 from analysis.runs import Omitted, Runs, is_number, is_positive, matches, rows_of
 from analysis.summary import Summary, conditions, summary, written
@@ -228,7 +228,7 @@ def _fit(sweep: Sweep, spec: FitSpec, group: Group, runs: Runs, resamples: int) 
         )  # fmt: skip
     except InputError as error:
         return SweepFit(spec.name, spec, group, None, str(error), (), ())
-    tests = tested(fitted)
+    tests = backtested(fitted)
     notes = (
         *_mixed(sweep, spec, group, runs),
         *design_checks(sweep, runs, spec.inputs, spec.metric, pool=spec.pool),

@@ -11,13 +11,13 @@ from analysis.decisions import as_document as decisions_document
 from analysis.engine.compiled import predict_many
 from analysis.finding import Finding
 from analysis.fit import Fit, as_document, fit
+from analysis.judgement.backtested import backtested
 from analysis.judgement.extrapolation import Extrapolation, extrapolation, reached
 from analysis.judgement.extrapolation import as_document as extrapolation_document
 from analysis.judgement.holdout import Backtest, hold_out
 from analysis.judgement.holdout import as_document as backtest_document
 from analysis.judgement.rolling import Rolling
 from analysis.judgement.rolling import as_document as rolling_document
-from analysis.judgement.tested import tested
 from analysis.judgement.trust import Trust, trust
 from analysis.reporting.study_json import trust_data
 from analysis.request import Request, asked, place_of
@@ -99,7 +99,7 @@ def table_fit(
     rolled: Rolling | None = None
     checks: tuple[Finding, ...] = ()
     if few:
-        both = tested(fitted)
+        both = backtested(fitted)
         tests, rolled = both.largest, both.rolling
         checks = table_checks(
             of.runs, of.inputs, of.target, pool=of.pool, cluster=of.columns.cluster

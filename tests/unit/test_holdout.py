@@ -7,7 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from analysis.custom import any_law
 from analysis.engine.objective import Objective
+from analysis.fit import fit
+from analysis.judgement.backtested import backtested
 from analysis.judgement.holdout import as_document as backtest_document
 from analysis.judgement.holdout import backtests, hold_out
 from analysis.judgement.rolling import as_document as rolling_document
@@ -90,11 +93,11 @@ def test_the_prediction_interval_is_that_of_a_straight_line():
 
 def test_prediction_intervals_cover_what_they_promise():
     covered = []
-    for seed in range(100):
+    for seed in range(40):
         runs = _runs(3 * SIZES**-0.5 * np.exp(_noise(10, 0.1, seed)))
         covered.append(hold_out(POWER, runs, X, "loss", largest=1, objective=SQUARES).coverage)
-    # 95 % of 100, within three standard errors
-    assert 0.88 < np.mean(covered) <= 1.0
+    # 95 % of 40, within three standard errors
+    assert 0.84 < np.mean(covered) <= 1.0
 
 
 def test_a_run_with_a_row_that_is_left_out_is_not_fitted_at_all():
@@ -160,6 +163,44 @@ def test_a_law_that_bends_the_wrong_way_is_called_biased():
     assert [one.code for one in found.warnings if one.code == "biased"]
     true = rolling(FLOOR, _runs((1 + 3 * SIZES**-0.7) * np.exp(_noise(10, 0.01))), X, "loss")
     assert not [one.code for one in true.warnings if one.code == "biased"]
+
+
+def test_both_backtests_of_a_fit_are_those_made_one_by_one():
+    runs = _runs((1 + 3 * SIZES**-0.7) * np.exp(_noise(10, 0.02)))
+    found = backtested(fit(FLOOR, runs, X, "loss", bootstrap=0))
+    one_by_one = backtests(FLOOR, runs, X, "loss")
+    assert [one.largest for one in found.largest] == [1, 2, 4]
+    for one, other in zip(found.largest, one_by_one, strict=True):
+        assert one.fitted == other.fitted
+        assert one.error == pytest.approx(other.error, rel=1e-6)
+    assert found.rolling.error == pytest.approx(rolling(FLOOR, runs, X, "loss").error, rel=1e-6)
+    assert found.rolling.skipped == 0
+
+
+def test_a_law_of_many_coefficients_is_rolled_from_half_of_the_points_on():
+    x = np.geomspace(1, 100, 16)
+    law = any_law("loss = a + b / x + c / x^2 + d / x^3 + e / x^4 + f / x^5", ("x", "loss"))
+    runs = _runs((2 + 1 / x) * np.exp(_noise(16, 0.01)), x)
+    found = backtested(fit(law, runs, X, "loss", bootstrap=0))
+    # Groups of two: 8 of them, of which the first cut that leaves 7 points lies below the fifth.
+    assert [step.fitted for step in found.rolling.steps] == [8, 10, 12, 14]
+    assert found.rolling.skipped == 0
+    longer = _runs(np.tile(2 + 1 / x, 3) * np.exp(_noise(48, 0.01)), np.tile(x, 3))
+    found = backtested(fit(law, longer, X, "loss", bootstrap=0))
+    assert found.rolling.skipped > 0
+    assert min(step.fitted for step in found.rolling.steps) == 24
+
+
+def test_steps_that_lean_both_ways_are_not_called_biased_however_many_points_they_have():
+    # Six scales of forty points: each step shares one error, of which the signs alternate.
+    x = np.repeat(SIZES[:6], 40)
+    shift = np.repeat([0.0, 0.0, 0.1, 0.4, 1.0, -1.0], 40)
+    found = rolling(POWER, _runs(x**-0.5 * np.exp(shift + _noise(240, 0.001)), x), X, "loss")
+    steps = [[one.residual > 0 for one in step.points] for step in found.steps if step.points]
+    assert {sum(one) / len(one) for one in steps} == {0.0, 1.0}
+    # As many coins would hardly ever come up so unevenly.
+    assert stats.binomtest(found.too_high, len(found.points)).pvalue < 0.01
+    assert "biased" not in [one.code for one in found.warnings]
 
 
 def test_too_few_scales_for_any_backtest_are_said():

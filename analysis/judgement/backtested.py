@@ -10,7 +10,7 @@ MANY = 5  # coefficients, beyond which fits of few points take longer than the f
 
 
 @dataclass(frozen=True)
-class Tested:
+class Backtested:
     """What a fit foretells of runs that it has not seen: `largest` leaves out the largest scales,
     `rolling` fits up to each scale and predicts the next.
     """
@@ -19,7 +19,7 @@ class Tested:
     rolling: Rolling
 
 
-def tested(fitted: Fit) -> Tested:
+def backtested(fitted: Fit) -> Backtested:
     """Both backtests, as `backtests` and `rolling` make them, from the optimum of the fit.
 
     A law of more than five coefficients is not rolled where fewer than half of the
@@ -31,6 +31,6 @@ def tested(fitted: Fit) -> Tested:
     steps = steps_of(scale, on.cluster, len(law.coefficients) + 1)
     made = [one for one in steps if len(law.coefficients) <= MANY or 2 * one.kept.sum() >= len(on)]
     found = predicted(law, on, fitted.objective_used, [*largest, *made], fitted.vector)
-    return Tested(
+    return Backtested(
         found[: len(largest)], judged(found[len(largest) :], skipped=len(steps) - len(made))
     )
