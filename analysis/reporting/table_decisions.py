@@ -22,6 +22,9 @@ from analysis.tuning.settings import tuning
 from analysis.tuning.transfer import as_document as transfer_document
 from analysis.tuning.transfer import transfer
 from analysis.where import parse_where
+from trainers.schema import InputError
+
+MOST_CELLS = 2_000
 
 
 def tuning_of_table(
@@ -44,6 +47,13 @@ def tuning_of_table(
         table, {one: one for one in numbers}, parse_where(where) if where else (), extra
     )
     runs = with_numbers(runs, by)
+    known = [one for one in by if one in runs.table.columns]
+    cells = len(runs.table[known].drop_duplicates()) if known else 0
+    if cells > MOST_CELLS:
+        raise InputError(
+            f"--by: expected columns whose values come again, at most {MOST_CELLS:,} cells, "
+            f"got {cells:,} cells of {len(runs):,} rows"
+        )
     found = tuning(runs, settings=settings, fields=by, target=loss)
     drifts = tuple(drift(found, one, over) for one in settings if over)
     carried = transfer(found, along) if along else None

@@ -19,6 +19,7 @@ Resample = Literal[
 RESAMPLES: tuple[Resample, ...] = get_args(Resample)
 
 MANY_ROWS, MANY_NUMBERS = 20_000, 20_000_000  # beyond: coefficients from their covariance
+MOST_NUMBERS = 100_000_000  # of all resamples that are asked for: more would not fit the memory
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ def chosen(on: Points, pool: Pool, kind: Resample, count: int) -> Resample:
         return "rows" if on.cluster is None else "clusters"
     if kind not in RESAMPLES:
         raise InputError(f"resample: expected one of {', '.join(RESAMPLES)}, got {kind!r}")
+    if kind != "covariance" and len(on) * count > MOST_NUMBERS:
+        raise InputError(
+            f"resample: expected at most {max(2, MOST_NUMBERS // len(on)):,} resamples of "
+            f"{len(on):,} rows, got {count:,}; covariance takes any number"
+        )
     if kind == "clusters" and on.cluster is None:
         raise InputError("resample: expected a column of clusters to draw clusters")
     if kind == "replicates" and not _replicated(on, pool):
