@@ -70,7 +70,10 @@ def laws_of_nature(draw: st.DrawFn) -> bytes:
     """A table that follows a law, but for a few cells and a scale that may be far out."""
     rows = draw(st.integers(2, 40))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    reach, unit = draw(st.sampled_from([0.0, 1e-12, 0.1, 3.0, 60.0])), draw(st.sampled_from(UNITS))
+    reach, unit = (
+        draw(st.sampled_from([0.0, 1e-12, 0.1, 3.0, 3.0, 10.0, 60.0])),
+        draw(st.sampled_from(UNITS)),
+    )
     noise = draw(st.sampled_from([0.0, 0.01, 1.0, 10.0]))
     scales = np.exp(random.uniform(0, reach, (rows, 2)))
     if draw(st.booleans()):
@@ -95,7 +98,8 @@ def _pool(*options: tuple[str, ...]) -> st.SearchStrategy[list[str]]:
     one = st.sampled_from(options).flatmap(
         lambda option: st.sampled_from(option[1:]).map(lambda value: [option[0], value])
     )
-    return st.lists(one, max_size=2).map(lambda found: [word for pair in found for word in pair])
+    several = st.one_of(st.just([]), st.lists(one, max_size=1), st.lists(one, max_size=2))
+    return several.map(lambda found: [word for pair in found for word in pair])
 
 
 def _command(
@@ -128,6 +132,12 @@ FIT = (
     ("--counts", "params", "seed", "nope"),
     ("--level", "0.9", "0", "1", "0.999999", "nan", "x"),
     ("--hold-out", "largest:1", "largest:3", "largest:99", "largest:0", "smallest:1"),
+    ("--budget", "1e9", "1e24", "0", "nan", "x"),
+    ("--reach", "0.5", "1", "1e-9", "nan", "x"),
+    ("--narrow", "c", "alpha", "best_size=1e9", "reach=0.6", "loss x=1e3", "nope", ""),
+    ("--cost", "6nd", "transformer context=512", "x^2", "", "nope"),
+    ("--held", "x=1", "nope=1", ""),
+    ("--spend", "1e9", "0", "nan"),
     ("--predict", "x=1e9", "x=1e300", "x=0", "x=-1", "x", "params=1e9 tokens=1e10", "x=nan"),
 )
 COMMANDS = st.one_of(
