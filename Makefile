@@ -16,7 +16,7 @@ test: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n logical --maxprocesses 8
+	$(BIN)/pytest -n logical --maxprocesses 8 --dist loadgroup
 
 bench: setup-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_trainers

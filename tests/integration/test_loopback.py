@@ -4,7 +4,12 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.integration import sweeping
+
+# a Ray cluster is started here: one at a time is enough for a machine of two cores
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(900)]
 
 LISTENING = "0A"
 LOOPBACK = {
@@ -67,4 +72,4 @@ def test_the_embedded_cluster_listens_on_loopback_alone(tmp_path):
         assert addresses, "no listening socket was found: the test showed nothing"
         assert addresses <= LOOPBACK
     finally:
-        assert driver.wait(timeout=120) == 0
+        assert driver.wait(timeout=400) == 0

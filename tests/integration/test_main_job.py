@@ -13,6 +13,9 @@ from analysis.cli import main
 
 ROOT = Path(__file__).parents[2]
 
+# a Ray cluster is started here: one at a time is enough for a machine of two cores
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(900)]
+
 SWEEP = """\
 name: tiny
 about: Does a network with more neurons fit a parabola better?

@@ -14,6 +14,9 @@ import torch
 from sweeps.ledger import Ledger
 from tests.integration import sweeping
 
+# a Ray cluster is started here: one at a time is enough for a machine of two cores
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(900)]
+
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -76,7 +79,7 @@ def test_a_tracker_that_is_away_costs_no_time_and_no_point(tmp_path, undisturbed
         stop(server)
         before = sweeping.points_written(storage)
         wait_for_points(storage, before + 100, driver)  # it trains on while nobody listens
-        driver.wait(timeout=200)
+        driver.wait(timeout=400)
         assert driver.returncode == 0
         assert sweeping.curves(storage) == sweeping.curves(undisturbed)
         away = sweeping.run("sync", "small", "--storage", storage, "--tracking", uri)
@@ -100,7 +103,7 @@ def test_a_signal_saves_everything_and_the_same_command_goes_on(
     driver = sweeping.start(*launch)
     wait_for_points(storage, 60, driver)
     driver.send_signal(number)
-    assert driver.wait(timeout=60) == code
+    assert driver.wait(timeout=300) == code
     half = sweeping.points_written(storage)
     finished = sweeping.run(*launch)
     assert finished.returncode == 0, finished.stdout + finished.stderr

@@ -137,7 +137,12 @@ def test_the_pass_rate_is_the_maximum_of_the_binomial_likelihood_also_with_model
     options = {"xatol": 1e-10, "fatol": 1e-12, "maxiter": 4_000}
     theirs = minimize(against, [np.log(900.0), 0.3], method="Nelder-Mead", options=options).x
     table = pd.DataFrame({"size": size, "share": passed / drawn})
-    on = Points({"x": size}, table["share"].to_numpy(), tuple(passed[:, None]), counts=drawn)
+    on = Points(
+        {"x": size},
+        table["share"].to_numpy(),
+        tuple(passed[:, None].astype(np.float64)),
+        counts=drawn,
+    )
     best = optimum(setup(find_law("pass_rate"), on))
     assert best.vectors[0] == pytest.approx([np.exp(theirs[0]), theirs[1]], rel=1e-5)
 
