@@ -1,11 +1,17 @@
 """Verdicts: a yes needs its interval, a no is said, and what cannot be compared is not compared."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.claims import Verdict, verdict
+from analysis.engine.objective import Objective
+from analysis.fit import fit
+from analysis.law import find_law
+from analysis.runs import Runs
 from analysis.study import SweepFit, study
 from analysis.trials import as_runs
 from sweeps.spec import CoefficientClaim, FitSpec, MetricClaim
@@ -119,6 +125,34 @@ def test_an_interval_with_the_published_value_and_without_the_rival_is_reproduce
     assert found.low is not None
     assert found.high is not None
     assert found.low <= 1 <= found.high
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"level": 0.9}, "90 % bias-corrected percentile interval over 40 resamples of rows"),
+        (
+            {"objective": Objective("squares"), "resample": "wild"},
+            "95 % widened percentile interval over 40 resamples of signs of residuals",
+        ),
+        (
+            {"resample": "covariance"},
+            "interval over 40 draws of coefficients from their covariance",
+        ),
+        ({"bootstrap": 0}, "no interval"),
+    ],
+)
+def test_the_interval_of_a_claim_is_called_what_it_is(
+    fits: Any, options: dict[str, Any], words: str
+):
+    x = np.geomspace(1, 100, 20)
+    table = pd.DataFrame(
+        {"x": x, "loss": 2 / x * np.exp(np.random.default_rng(0).normal(0, 0.1, 20))}
+    )
+    told = {"bootstrap": 40, **options}
+    fitted = fit(find_law("power"), Runs(table), {"x": "x"}, "loss", **told)
+    one = replace(fits[0], group=(), fit=fitted)
+    assert words in _coefficient((one,), published=1).basis
 
 
 def test_an_interval_without_the_published_value_is_not_reproduced(fits: Any):

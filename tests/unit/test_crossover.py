@@ -84,7 +84,7 @@ def test_the_chance_to_be_better_is_that_of_two_straight_lines():
     losses = [2 * x**-0.30 * np.exp(generator.normal(0, 0.5, 200)) for _ in range(2)]
     fits = [_fit(loss, x=x) for loss in losses]
     end = 1e4
-    found = crossover(*fits, within=(1.0, end), bootstrap=4_000)
+    found = crossover(*fits, within=(1.0, end), bootstrap=1_000)
     gaps, variance = [], 0.0
     for loss in losses:
         line = stats.linregress(np.log(x), np.log(loss))

@@ -110,8 +110,9 @@ def picture(name: str, alt: str, drawn: Canvas, caption: str = "") -> Picture:
     """Both files, without dates and versions, which would change their bytes."""
     FigureCanvasAgg(drawn.figure)
     svg, png = io.BytesIO(), io.BytesIO()
-    drawn.figure.savefig(png, format="png", dpi=PRINT_DPI, metadata={"Software": None})
     drawn.figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    drawn.figure.set_layout_engine(None)  # it is laid out, and once more would take as long again
+    drawn.figure.savefig(png, format="png", dpi=PRINT_DPI, metadata={"Software": None})
     return Picture(name, alt, svg.getvalue(), png.getvalue(), tuple(_tips(drawn)), caption)
 
 
