@@ -249,5 +249,10 @@ def test_the_crossover_of_a_table_is_a_command_with_a_report(tmp_path: Path, cap
     assert "fast is better beyond 32" in capsys.readouterr().out
     assert "fast is better beyond 32" in (folder / "report.html").read_text()
     assert (folder / "figures/crossing-laws.svg").is_file()
-    assert main([*told[:-1], "how=slow"]) == 2
+    evil = _two_groups().table.replace({"how": {"slow": "<script>alert(1)</script>"}})
+    evil.to_csv(table, index=False)
+    told = [*told[:-1], "how", "--bootstrap", "0", "--report", str(folder)]
+    assert main(told) == 0
+    assert "<script>" not in (folder / "report.html").read_text()
+    assert main([*told[:5], "how=slow"]) == 2
     assert "COLUMN=ONE,OTHER" in capsys.readouterr().err

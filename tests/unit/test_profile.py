@@ -111,7 +111,10 @@ def test_no_value_of_a_profile_can_be_improved_by_another_optimizer(name: str):
     assert one.converged == 1.0
 
 
-@pytest.mark.parametrize("kind", ["huber", "squares", "student", "laplace", "normal"])
+@pytest.mark.parametrize(
+    "kind",
+    ["huber", "squares", "student", pytest.param("laplace", marks=pytest.mark.slow), "normal"],
+)
 def test_at_its_ends_a_profile_has_risen_by_what_it_says(kind: str):
     found = _floor(Objective(kind))  # type: ignore[arg-type]
     one = profile(found, "c", points=9)
