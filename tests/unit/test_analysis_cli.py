@@ -88,7 +88,10 @@ def test_compare_ranks_laws_in_one_document(capsys: pytest.CaptureFixture[str]):
             "--map y=flops: expected x=COL",
         ),
         (["fit", str(TABLE), "--law", "chinchilla", "--delta", "-1"], "delta: expected"),
-        (["fit", str(TABLE), "--law", "chinchilla", "--resample", "columns"], "--resample: expected"),
+        (
+            ["fit", str(TABLE), "--law", "chinchilla", "--resample", "columns"],
+            "--resample: expected",
+        ),
         (["fit", str(TABLE), "--law", "chinchilla", "--hold-out", "2"], "--hold-out: expected"),
         (["fit", str(TABLE), "--law", "chinchilla", "--where", "a.b()"], "--where: expected"),
         (["compare", str(TABLE), "--laws", ""], "law: expected one that"),
