@@ -177,7 +177,7 @@ def below_mean(count: int) -> float:
 
 def _scattered(
     design: Design,
-) -> list[tuple[Float[np.ndarray, " replicate"], int]]:
+) -> list[tuple[Float[np.ndarray, " _"], int]]:
     """The logs of every setting with enough replicates that are not all equal, and its first row."""
     cells, logs = _logs(design)
     rows = _kept(design)

@@ -175,7 +175,7 @@ def _judged(level: Level, variance: float) -> Level:
 
 def _moved(
     on: Measured,
-    groups: Sequence[Int[np.ndarray, " member"]],
+    groups: Sequence[Int[np.ndarray, " _"]],
     away: Float[np.ndarray, " run"],
     scale: Scale,
 ) -> Float[np.ndarray, " run"]:

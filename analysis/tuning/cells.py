@@ -100,7 +100,7 @@ def first_noise(found: Sequence[Cell], known: bool) -> Noise:
 
 def last_noise(
     found: Sequence[Cell],
-    used: Sequence[Bool[np.ndarray, " point"]],
+    used: Sequence[Bool[np.ndarray, " _"]],
     misfits: Sequence[tuple[float, int]],
     first: Noise,
 ) -> Noise:

@@ -90,7 +90,7 @@ def by_common_shape(cells: Sequence[Cell], first: Noise) -> Vertices | None:
 
 def _narrowed(
     cells: Sequence[Cell], near: Sequence[Local], noise: Noise
-) -> tuple[list[Bool[np.ndarray, " point"]], TwoPower | None]:
+) -> tuple[list[Bool[np.ndarray, " _"]], TwoPower | None]:
     """The most points that the shape fits: so many nearest ones of all cells, or fewer of some.
 
     A cell with a cliff must not narrow the others, so the neighbourhoods of the single cells are
@@ -98,7 +98,7 @@ def _narrowed(
     """
     whole = [np.ones(len(cell.y), dtype=bool) for cell in cells]
     own = [one.used for one in near]
-    best: tuple[list[Bool[np.ndarray, " point"]], TwoPower | None, bool] = ([], None, False)
+    best: tuple[list[Bool[np.ndarray, " _"]], TwoPower | None, bool] = ([], None, False)
     for allowed in (whole, own):
         found = _shrunk(cells, near, allowed, noise)
         if found[1] is None:
@@ -110,21 +110,21 @@ def _narrowed(
     return best[0], best[1]
 
 
-def _count(masks: Sequence[Bool[np.ndarray, " point"]]) -> int:
+def _count(masks: Sequence[Bool[np.ndarray, " _"]]) -> int:
     return sum(int(mask.sum()) for mask in masks)
 
 
 def _shrunk(
     cells: Sequence[Cell],
     near: Sequence[Local],
-    allowed: Sequence[Bool[np.ndarray, " point"]],
+    allowed: Sequence[Bool[np.ndarray, " _"]],
     noise: Noise,
-) -> tuple[list[Bool[np.ndarray, " point"]], TwoPower | None, bool]:
+) -> tuple[list[Bool[np.ndarray, " _"]], TwoPower | None, bool]:
     """Shrink to a common number of nearest points until the noise no longer rejects the shape."""
     widest = max(int(mask.sum()) for mask in allowed)
     floor = max(rounding(one.y, one.weight) for one in cells)
     limit = Noise(noise.variance + floor, noise.spare, noise.source)
-    used: list[Bool[np.ndarray, " point"]] = []
+    used: list[Bool[np.ndarray, " _"]] = []
     profile: TwoPower | None = None
     for most in range(widest, min(widest, NARROWEST) - 1, -1):
         masks = [

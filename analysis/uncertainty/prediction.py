@@ -49,7 +49,7 @@ class Errors:
     """
 
     errors: Float[np.ndarray, " row"]
-    cells: tuple[Float[np.ndarray, " replicate"], ...]
+    cells: tuple[Float[np.ndarray, " _"], ...]
     words: str
     slope: float = 0.0
     middle: float = 0.0

@@ -148,7 +148,8 @@ def crossings(
         open_ = reached & (np.abs(below) > CLOSE * goal) & (np.abs(above) > CLOSE * goal)
         if not open_.any():
             break
-        share = np.where(np.isfinite(above), -below / np.maximum(above - below, 1e-300), 0.5)
+        with np.errstate(over="ignore"):  # where both ends are as high: the clip below has it
+            share = np.where(np.isfinite(above), -below / np.maximum(above - below, 1e-300), 0.5)
         values = left + np.clip(share, 0.02, 0.98) * (right - left)
         made = _solved(of, along.place, values, [near, far])
         height = np.sqrt(np.maximum(made.objective - base, 0)) - goal
