@@ -18,6 +18,7 @@ from jaxtyping import Float
 
 from analysis.engine.functions import NUMERIC, bridge, logistic, softplus
 from analysis.engine.jets import Expression, jets
+from analysis.engine.lean import lean
 from analysis.engine.objective import Residual
 from analysis.law import Law, Values, input_array, vector
 from trainers.schema import InputError, shown
@@ -138,11 +139,12 @@ class Symbols:
             modules=[NUMERIC, "numpy"],
             cse=named if lines else True,
         )
+        run = lean(made) if lines else made
 
         def function(variables: list[Array], runs: Array, centre: Array) -> list[Any]:
             # Far from the optimum powers overflow; the objective is infinite there.
             with np.errstate(all="ignore"):
-                return made(variables, list(runs), list(centre))
+                return run(variables, list(runs), list(centre))
 
         return function
 

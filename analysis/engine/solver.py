@@ -6,8 +6,6 @@ local minima). All problems of a call run together in numpy, in blocks that fit 
 cache, and the outcome is a function of the arguments alone.
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +23,6 @@ STRAIGHT = 15  # steps of all starts, before the best go on
 AGAIN = 200  # steps of a resample
 BASINS, SAME_BASIN = 3, 0.02  # optima whose exponents differ by less than 0.02 count as one
 MARQUARDT = 0.03
-MOST_THREADS = 8
 AGREED = 1e-8  # relative difference of two objectives that are the same optimum
 
 
@@ -98,8 +95,7 @@ def refine(on: Surface, problems: Problems, starts: Variables, steps: int = 1_00
     vectors, values = starts.copy(), np.empty(len(starts))
     converged = np.zeros(len(starts), dtype=bool)
     size = block_of(on)
-
-    def work(start: int) -> None:
+    for start in range(0, len(starts), size):
         block = slice(start, start + size)
         # Steps from far away may overflow; they are not taken.
         with np.errstate(all="ignore"):
@@ -109,22 +105,7 @@ def refine(on: Surface, problems: Problems, starts: Variables, steps: int = 1_00
             found.value,
             found.converged,
         )
-
-    first = range(0, len(starts), size)
-    if len(first) == 1:
-        work(0)
-    elif first:
-        # Blocks know nothing of each other, and numpy leaves the interpreter to other threads.
-        with ThreadPoolExecutor(min(len(first), threads())) as pool:
-            list(pool.map(work, first))
     return Solution(vectors, values, converged)
-
-
-def threads() -> int:
-    """Processors that this process may use."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(int(told) if told.isdigit() else MOST_THREADS, allowed or 1))
 
 
 def _from(on: Surface, problems: Problems, starts: Float[np.ndarray, "start variable"]) -> Solution:

@@ -211,7 +211,7 @@ def _told(command: str, table: bytes, options: Sequence[str], report: bool, as_j
 
 
 @settings(
-    max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(table=tables, asked=COMMANDS, as_json=st.booleans())
 def test_any_table_gives_an_answer_or_one_line(
