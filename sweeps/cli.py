@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from sweeps.cost import Pack, Price
-    from sweeps.ledger import Ledger
-    from sweeps.plan import Plan
+    from sweeps.planning.cost import Pack, Price
+    from sweeps.planning.plan import Plan
     from sweeps.publishing.publisher import Publisher
     from sweeps.spec import Sweep
+    from sweeps.storage.ledger import Ledger
 
     Check = Callable[[Sweep], None]
 
@@ -61,9 +61,9 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show every trial with its price, before anything starts."""
-    from sweeps.cost import price
-    from sweeps.ledger import Ledger
-    from sweeps.show import plan_document, show_price
+    from sweeps.planning.cost import price
+    from sweeps.planning.show import plan_document, show_price
+    from sweeps.storage.ledger import Ledger
 
     device, workers = _here()
     priced = price(
@@ -90,12 +90,12 @@ def launch(
     ] = 60.0,
 ) -> None:
     """Train what is not finished. Also resumes: the same command, again. Ctrl-C stops cleanly."""
-    from sweeps.cost import price
-    from sweeps.drive import drive
-    from sweeps.ledger import Ledger
-    from sweeps.show import show_price
-    from sweeps.stopping import Interrupted
-    from sweeps.sweep_folder import SweepLocked
+    from sweeps.planning.cost import price
+    from sweeps.planning.show import show_price
+    from sweeps.running.drive import drive
+    from sweeps.running.stopping import Interrupted
+    from sweeps.storage.ledger import Ledger
+    from sweeps.storage.sweep_folder import SweepLocked
 
     if inline and address is not None:
         raise InputError("--inline: expected no --address beside it")
@@ -135,8 +135,8 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Say where sweeps stand, from the ledger alone: also when no driver lives."""
-    from sweeps.ledger import Ledger
-    from sweeps.show import show_status, status_document
+    from sweeps.storage.ledger import Ledger
+    from sweeps.watching.status import show_status, status_document
 
     ledger = Ledger(storage)
     names = ledger.sweeps() if name is None else (name,)
@@ -152,8 +152,8 @@ def rerun(key: str, storage: StorageOption = DEFAULT_STORAGE) -> None:
 
     Every point is compared with the ledger's: the same config must give the same bits.
     """
-    from sweeps.ledger import Ledger
-    from sweeps.rerun import rerun_trial
+    from sweeps.inspecting.rerun import rerun_trial
+    from sweeps.storage.ledger import Ledger
 
     if not rerun_trial(Ledger(storage), key, Console()):
         typer.echo("rerun: some points differ from the ledger's", err=True)
@@ -176,8 +176,8 @@ def predict(
     as_json: JsonOption = False,
 ) -> None:
     """Ask a trained trial for answers; without a question, show its own test examples."""
-    from sweeps.ledger import Ledger
-    from sweeps.predict import ask, prediction_document, show_predictions
+    from sweeps.inspecting.predict import ask, prediction_document, show_predictions
+    from sweeps.storage.ledger import Ledger
 
     answered = ask(Ledger(storage), key, tuple(questions or ()), examples)
     if as_json:
@@ -191,9 +191,9 @@ def sync(
     name: str, storage: StorageOption = DEFAULT_STORAGE, tracking: TrackingOption = None
 ) -> None:
     """Publish to MLflow what is not yet published; to another server with --tracking."""
-    from sweeps.ledger import Ledger
     from sweeps.publishing.publisher import Publisher
     from sweeps.spec import from_resolved
+    from sweeps.storage.ledger import Ledger
     from sweeps.tracking import tracker_uri
 
     folder = Ledger(storage).sweep(name)
@@ -215,7 +215,7 @@ def ui(
     """Serve MLflow on this machine alone, and print the link to each sweep's own view."""
     import subprocess
 
-    from sweeps.ledger import Ledger
+    from sweeps.storage.ledger import Ledger
     from sweeps.tracking import server_command, tracker_uri, view_link
 
     uri = tracker_uri(tracking, storage)
@@ -293,7 +293,7 @@ def catalog() -> None:
 @app.command()
 def doctor(storage: StorageOption = DEFAULT_STORAGE) -> None:
     """Say whether this machine is ready."""
-    from sweeps.doctor import check
+    from sweeps.inspecting.doctor import check
 
     if not check(storage, Console()):
         typer.echo("doctor: this machine is not ready", err=True)
@@ -302,7 +302,7 @@ def doctor(storage: StorageOption = DEFAULT_STORAGE) -> None:
 
 def _planned(name_or_path: str, changes: list[str], check: Check | None) -> Plan:
     """The plan of a sweep; `check` knows what only the packages above this one can refuse."""
-    from sweeps.plan import plan as planned
+    from sweeps.planning.plan import plan as planned
     from sweeps.spec import SpecError, load, located
 
     try:
@@ -325,7 +325,7 @@ def _trainer(
     """What trains packs: this process, or a Ray cluster; only the latter waits for Ray."""
     name = price.plan.sweep.name
     if inline or not price.packs:
-        from sweeps.inline import train_inline
+        from sweeps.running.inline import train_inline
 
         return partial(
             train_inline, ledger=ledger, sweep=name, device=device, save_every_s=save_every_s
@@ -333,7 +333,7 @@ def _trainer(
     if address is None:
         # Ray reads it when it is imported: its own cluster then listens on this machine alone
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    from sweeps.launch import train_on_ray
+    from sweeps.running.launch import train_on_ray
 
     return partial(
         train_on_ray,
@@ -363,7 +363,7 @@ def _here() -> tuple[str, int]:
     """The device of this machine and the number of its workers."""
     import torch
 
-    from sweeps.cost import cpu_workers
+    from sweeps.planning.cost import cpu_workers
 
     if torch.cuda.is_available():
         return "cuda", torch.cuda.device_count()
@@ -371,7 +371,7 @@ def _here() -> tuple[str, int]:
 
 
 def _list_plugins(title: str, folder: ModuleType, base: type[BaseModel], name: str | None) -> None:
-    from sweeps.plugin_help import show_plugin, show_plugins
+    from sweeps.inspecting.plugin_help import show_plugin, show_plugins
 
     if name is None:
         show_plugins(title, folder, base, Console())

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, StringConstraints, Tag, ValidationError, model_validator
 
-from sweeps.axes import AnyAxis, FieldPath
+from sweeps.axis import AnyAxis, FieldPath
 from sweeps.document import Document, Place, parse, read_document
 from trainers.schema import Frozen, InputError, first_problem, spelled
 

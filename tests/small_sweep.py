@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
-from sweeps.ledger import Ledger
 from sweeps.spec import Sweep, resolved_text
+from sweeps.storage.ledger import Ledger
 from trainers.result import Outcome, Point
 
 STEPS = 4_000

@@ -6,10 +6,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
-from sweeps.curve import CurveReader, LedgerError, TimedPoint
-from sweeps.ledger import Attempt, Ending, Ledger
 from sweeps.publishing.published import Update, thinned
 from sweeps.spec import Objective
+from sweeps.storage.curve import CurveReader, LedgerError, TimedPoint
+from sweeps.storage.ledger import Attempt, Ending, Ledger
 
 
 @dataclass(frozen=True)

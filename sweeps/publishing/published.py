@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweeps.curve import TimedPoint, same_bits
-from sweeps.ledger import Ending
+from sweeps.storage.curve import TimedPoint, same_bits
+from sweeps.storage.ledger import Ending
 
 KEY = "trial.key"
 CONFIG = "trial.config"

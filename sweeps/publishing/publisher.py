@@ -12,12 +12,12 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from sweeps.curve import LedgerError
-from sweeps.ledger import Ending, Ledger
 from sweeps.publishing import pages, published, tracker
 from sweeps.publishing.backlog import Backlog, Standing
 from sweeps.publishing.published import Row, Update
 from sweeps.spec import Sweep
+from sweeps.storage.curve import LedgerError
+from sweeps.storage.ledger import Ending, Ledger
 
 _PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 60.0

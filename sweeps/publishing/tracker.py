@@ -19,10 +19,10 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from sweeps import durable
 from sweeps.publishing import pages, published
 from sweeps.publishing.published import Row, Update
 from sweeps.spec import Sweep, resolved_text
+from sweeps.storage import durable
 from trainers.schema import InputError
 
 AWAY = (MlflowException, SQLAlchemyError, OSError)

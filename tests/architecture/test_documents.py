@@ -11,7 +11,7 @@ import ray
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from sweeps.plan import plan
+from sweeps.planning.plan import plan
 from sweeps.spec import load
 from trainers import models
 from trainers.config import trial_config

@@ -15,7 +15,7 @@ MODULES = sorted(
 )
 
 KNOWN_TO = {
-    "ray": {"sweeps/cluster.py", "sweeps/launch.py", "sweeps/worker.py"},
+    "ray": {"sweeps/running/cluster.py", "sweeps/running/launch.py", "sweeps/running/worker.py"},
     "mlflow": {
         "sweeps/publishing/publisher.py",
         "sweeps/publishing/tracker.py",
@@ -70,10 +70,10 @@ def test_a_package_re_exports_nothing():
         ("analysis.reporting.report", {"torch", "ray", "mlflow"}),
         ("analysis.fit", {"torch", "ray", "mlflow", "matplotlib"}),
         ("analysis.cli", {"torch", "ray", "mlflow", "matplotlib", "pandas", "scipy"}),
-        ("sweeps.plan", {"ray", "mlflow", "pandas"}),
-        ("sweeps.inline", {"ray", "mlflow", "pandas"}),
-        ("sweeps.ledger", {"torch", "ray", "mlflow"}),
-        ("sweeps.watch", {"torch", "ray", "mlflow"}),
+        ("sweeps.planning.plan", {"ray", "mlflow", "pandas"}),
+        ("sweeps.running.inline", {"ray", "mlflow", "pandas"}),
+        ("sweeps.storage.ledger", {"torch", "ray", "mlflow"}),
+        ("sweeps.watching.watch", {"torch", "ray", "mlflow"}),
         ("sweeps.spec", {"torch", "ray", "mlflow"}),
         ("trainers.loop", {"ray", "mlflow", "pandas", "scipy", "matplotlib"}),
     ],

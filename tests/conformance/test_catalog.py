@@ -3,7 +3,7 @@
 import pytest
 
 from analysis.cli import main
-from sweeps.plan import plan
+from sweeps.planning.plan import plan
 from sweeps.spec import catalog, load
 
 FILES = catalog()

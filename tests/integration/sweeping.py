@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from mlflow import MlflowClient
 
-from sweeps.ledger import Ledger
+from sweeps.storage.ledger import Ledger
 from trainers.checkpoint import newest_checkpoint
 
 SWEEP = """\

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sweeps.ledger import Ledger
+from sweeps.storage.ledger import Ledger
 from tests.integration import sweeping
 
 # a Ray cluster is started here: one at a time is enough for a machine of two cores

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from sweeps.ledger import Ledger
 from sweeps.publishing import pages, published, tracker
 from sweeps.publishing.publisher import Publisher
+from sweeps.storage.ledger import Ledger
 from sweeps.tracking import (
     attach_report,
     read_trials,

@@ -8,8 +8,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeps.curve import METRICS_FILE, CurveReader, LedgerDamaged, TimedPoint
-from sweeps.ledger import Ledger
+from sweeps.storage.curve import METRICS_FILE, CurveReader, LedgerDamaged, TimedPoint
+from sweeps.storage.ledger import Ledger
 from trainers.result import Outcome, Point
 
 KEY = "0123456789abcdef0123"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from sweeps.axes import LogRange, Values, Zip
+from sweeps.axis import LogRange, Values, Zip
 
 
 def test_values_keep_their_order_and_their_types():

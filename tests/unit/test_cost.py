@@ -1,11 +1,11 @@
 import json
 from pathlib import Path
 
-from sweeps.cost import price
-from sweeps.inline import train_inline
-from sweeps.ledger import Ledger
-from sweeps.plan import plan
+from sweeps.planning.cost import price
+from sweeps.planning.plan import plan
+from sweeps.running.inline import train_inline
 from sweeps.spec import resolved_text
+from sweeps.storage.ledger import Ledger
 from tests.unit.test_plan import sweep
 
 

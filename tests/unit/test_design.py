@@ -20,7 +20,7 @@ from analysis.checks.noise import CellNoise, below_mean, cell_noise, noise_trend
 from analysis.checks.tuning import searched
 from analysis.runs import Runs
 from analysis.trials import as_runs
-from sweeps.plan import PlannedTrial, plan
+from sweeps.planning.plan import PlannedTrial, plan
 from sweeps.spec import Sweep, load
 from tests.sweep_trials import MadeTrial
 from tests.trials import gcd_fields, square_fields

@@ -9,9 +9,9 @@ import threading
 
 import pytest
 
-from sweeps.curve import LedgerConflict, LedgerDamaged
-from sweeps.ledger import Ledger
-from sweeps.sweep_folder import SweepLocked
+from sweeps.storage.curve import LedgerConflict, LedgerDamaged
+from sweeps.storage.ledger import Ledger
+from sweeps.storage.sweep_folder import SweepLocked
 from trainers.result import Outcome, Point
 from trainers.schema import InputError
 
@@ -191,7 +191,7 @@ def test_a_second_driver_is_told_who_runs_the_sweep_and_since_when(ledger):
 def test_a_lock_ends_with_the_process_that_held_it(ledger):
     program = (
         "import sys, pathlib\n"
-        "from sweeps.ledger import Ledger\n"
+        "from sweeps.storage.ledger import Ledger\n"
         "with Ledger(pathlib.Path(sys.argv[1])).sweep('gcd').lock():\n"
         "    print('locked', flush=True)\n"
         "    sys.stdin.read()\n"
@@ -250,7 +250,7 @@ def test_a_write_that_the_disk_takes_only_half_of_leaves_no_half_line(ledger):
 
 def test_the_ledger_and_its_display_wait_for_neither_torch_nor_ray_nor_mlflow():
     program = (
-        "import sys, sweeps.ledger, sweeps.progress\n"
+        "import sys, sweeps.storage.ledger, sweeps.watching.progress\n"
         "print(sorted({'torch', 'ray', 'mlflow', 'pandas'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.ledger import Ledger
-from sweeps.pack import PackFailed, train_pack
-from sweeps.plan import plan
+from sweeps.planning.plan import plan
+from sweeps.running.pack import PackFailed, train_pack
+from sweeps.storage.ledger import Ledger
 from tests.unit.test_plan import sweep
 from trainers.config import TrialConfig
 from trainers.data.tasks.gcd import Gcd

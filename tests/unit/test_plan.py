@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from sweeps.plan import flattened, plan
+from sweeps.planning.plan import flattened, plan
 from sweeps.spec import SpecError, Sweep, from_resolved, load, resolved_text
 
 TRIAL = {

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from sweeps.plugin_help import show_plugin, show_plugins
+from sweeps.inspecting.plugin_help import show_plugin, show_plugins
 from trainers import models
 from trainers.data import encodings, tasks
 from trainers.data.encoding import Encoding

@@ -93,9 +93,9 @@ def test_numbers_are_asked_and_answered_as_numbers() -> None:
 
 def test_a_trial_of_the_ledger_is_asked_by_the_beginning_of_its_key(tmp_path: Path) -> None:
     pytest.importorskip("rich")
-    from sweeps.ledger import Ledger
-    from sweeps.pack import train_pack
-    from sweeps.predict import ask, prediction_document, show_predictions
+    from sweeps.inspecting.predict import ask, prediction_document, show_predictions
+    from sweeps.running.pack import train_pack
+    from sweeps.storage.ledger import Ledger
 
     ledger = Ledger(tmp_path)
     for _ in train_pack(ledger, [SMALL], device="cpu", save_every_s=60.0, should_stop=bool):

@@ -6,9 +6,10 @@ import re
 import pytest
 from rich.console import Console
 
-from sweeps.ledger import Ledger
-from sweeps.progress import Screen, duration, line, show
-from sweeps.watch import Watch, snapshot
+from sweeps.storage.ledger import Ledger
+from sweeps.watching.progress import Screen, line, show
+from sweeps.watching.watch import Watch, snapshot
+from sweeps.wording import duration
 from tests.small_sweep import START_MS, STEPS, curve_of, records_of, store, sweep_of, write_trial
 from trainers.result import Outcome, Point
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from ray import tune
 
-from sweeps.cluster import cluster, cluster_workers, has_gpus
-from sweeps.cost import Pack
-from sweeps.ledger import Ledger
-from sweeps.stopping import stopping
-from sweeps.worker import PackTrainable
+from sweeps.planning.cost import Pack
+from sweeps.running.cluster import cluster, cluster_workers, has_gpus
+from sweeps.running.stopping import stopping
+from sweeps.running.worker import PackTrainable
+from sweeps.storage.ledger import Ledger
 
 _LOST_WORKERS = 3  # a pack whose worker dies starts again from its checkpoints, so often
 

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from sweeps import durable
-from sweeps.curve import (
+from sweeps.storage import durable
+from sweeps.storage.curve import (
     METRICS_FILE,
     CurveReader,
     LedgerConflict,
@@ -28,7 +28,7 @@ from sweeps.curve import (
     spelled_number,
     spelled_numbers,
 )
-from sweeps.sweep_folder import SweepFolder
+from sweeps.storage.sweep_folder import SweepFolder
 from trainers.result import Outcome, OutcomeName, Point
 from trainers.schema import InputError, shown
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from sweeps.sweep_folder import SweepFolder
+from sweeps.storage.sweep_folder import SweepFolder
 
 
 class Interrupted(Exception):  # noqa: N818 - it reads as what has happened

@@ -4,7 +4,7 @@ import struct
 
 from rich.console import Console
 
-from sweeps.ledger import Ledger
+from sweeps.storage.ledger import Ledger
 from trainers.config import trial_config
 from trainers.loop import Start, train
 from trainers.machine import prepare

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
-from sweeps import durable
 from sweeps.spec import Name
+from sweeps.storage import durable
 from trainers.schema import InputError, shown
 
 # `status` holds the lock for an instant to see whether it is free; a launch waits that long.

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from sweeps.cost import Pack, Price
-from sweeps.ledger import Ledger
-from sweeps.progress import Screen
+from sweeps.planning.cost import Pack, Price
 from sweeps.spec import resolved_text
-from sweeps.watch import Watch
+from sweeps.storage.ledger import Ledger
+from sweeps.watching.progress import Screen
+from sweeps.watching.watch import Watch
 
 if TYPE_CHECKING:
     from sweeps.publishing.publisher import Published, Publisher

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from sweeps.cost import Pack
-from sweeps.ledger import Ledger
-from sweeps.pack import PackFailed, train_pack
-from sweeps.stopping import stopping
+from sweeps.planning.cost import Pack
+from sweeps.running.pack import PackFailed, train_pack
+from sweeps.running.stopping import stopping
+from sweeps.storage.ledger import Ledger
 from trainers.machine import prepare
 
 

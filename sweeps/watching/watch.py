@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from sweeps.curve import CurveReader, LedgerError
-from sweeps.ledger import Attempt, Ending, Ledger
 from sweeps.publishing.published import run_name, shortly
 from sweeps.spec import Sweep
+from sweeps.storage.curve import CurveReader, LedgerError
+from sweeps.storage.ledger import Attempt, Ending, Ledger
 
 _RATE_OVER_S = 60.0  # long enough that the reports of packs even out
 _MOST_FAILURES = 3

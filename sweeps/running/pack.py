@@ -4,7 +4,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 
-from sweeps.ledger import Attempt, Ledger
+from sweeps.storage.ledger import Attempt, Ledger
 from trainers.checkpoint import newest_checkpoint, write_checkpoint
 from trainers.config import TrialConfig
 from trainers.loop import Start, train

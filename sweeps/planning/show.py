@@ -1,4 +1,4 @@
-"""Plans and standings as a person reads them, and as one JSON document."""
+"""The plan as a person reads it, and as one JSON document."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,11 +7,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from sweeps.cost import Price, PricedTrial
-from sweeps.ledger import Ledger
-from sweeps.progress import duration, show
-from sweeps.spec import Sweep, from_resolved
-from sweeps.watch import Watch
+from sweeps.planning.cost import Price, PricedTrial
+from sweeps.spec import Sweep
+from sweeps.wording import duration, written
 from trainers.config import TrialConfig
 from trainers.memory import training_bytes
 
@@ -96,56 +94,6 @@ def show_price(price: Price, console: Console) -> None:
     console.print(table)
     if shown < len(cells):
         console.print(f"  [dim]and {len(cells) - shown} more places, all with `--json`[/]")
-
-
-def status_document(ledger: Ledger, names: Sequence[str]) -> list[dict[str, Any]]:
-    """What `status --json` prints: each sweep, who runs it, and where each trial stands."""
-    document: list[dict[str, Any]] = []
-    for name in names:
-        folder = ledger.sweep(name)
-        trials: list[dict[str, Any]] = []
-        for trial in folder.trials():
-            outcome = ledger.trial(trial["key"]).outcome()
-            points = ledger.trial(trial["key"]).points()
-            trials.append(
-                {
-                    "key": trial["key"],
-                    "point": trial["point"],
-                    "replicate": trial["replicate"],
-                    "state": outcome.name if outcome else "open",
-                    "reason": outcome.reason if outcome else "",
-                    "step": points[-1].step if points else 0,
-                    "steps": trial["steps"],
-                }
-            )
-        counts = Counter(trial["state"] for trial in trials)
-        document.append(
-            {"sweep": name, "run_by": folder.owner(), "counts": dict(counts), "trials": trials}
-        )
-    return document
-
-
-def show_status(ledger: Ledger, names: Sequence[str], console: Console) -> None:
-    """Every named sweep as one screen, from the ledger alone."""
-    if not names:
-        console.print(f"no sweep has been launched into {ledger.root}")
-    for name in names:
-        folder = ledger.sweep(name)
-        sweep = from_resolved(folder.resolved())
-        console.print(show(Watch(ledger, sweep, folder.trials()).snapshot()))
-        owner = folder.owner()
-        console.print(f"run by {owner}" if owner else "no driver runs it", style="dim")
-
-
-def written(value: Any) -> str:
-    """A value of an axis as it stands in a sweep file."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int) and abs(value) >= 10_000:
-        return f"{value:_}"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _fields(sweep: Sweep) -> list[str]:

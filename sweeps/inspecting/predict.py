@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sweeps.ledger import Ledger
+from sweeps.storage.ledger import Ledger
 from trainers.checkpoint import newest_checkpoint
 from trainers.config import TrialConfig, trial_config
 from trainers.machine import prepare

@@ -12,9 +12,9 @@ from typing import Literal
 
 import torch
 
-from sweeps import durable
-from sweeps.ledger import Ledger
-from sweeps.plan import Plan, PlannedTrial
+from sweeps.planning.plan import Plan, PlannedTrial
+from sweeps.storage import durable
+from sweeps.storage.ledger import Ledger
 from trainers.config import TrialConfig
 from trainers.data.task import ClassedTask, JudgedTask
 from trainers.machine import prepare

@@ -9,8 +9,8 @@ import torch
 from ray import tune
 from typing_extensions import override
 
-from sweeps.ledger import Ledger
-from sweeps.pack import PackFailed, train_pack
+from sweeps.running.pack import PackFailed, train_pack
+from sweeps.storage.ledger import Ledger
 from trainers.config import trial_config
 from trainers.machine import prepare
 

@@ -10,7 +10,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.watch import Cell, Grid, Snapshot
+from sweeps.watching.watch import Cell, Grid, Snapshot
+from sweeps.wording import duration
 
 _LINE_EVERY_S = 10.0
 _STYLES = {
@@ -52,18 +53,6 @@ def line(snap: Snapshot) -> str:
     if snap.best:
         parts.append(f"best {snap.best}")
     return "; ".join(part for part in parts if part)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: 40 s, 3 min 20 s, 2 h 05 min, 3 d 4 h."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    if whole < 48 * 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"
 
 
 class Screen:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from sweeps.axes import Point
+from sweeps.axis import Point
 from sweeps.spec import SpecError, Sweep
 from trainers.config import TrialConfig, trial_config
 from trainers.schema import InputError, flattened, shown, spelled
