@@ -63,6 +63,7 @@ from analysis.options import (
     WhereOption,
 )
 from sweeps.cli import app as sweep_commands
+from sweeps.secrets import masked
 from trainers.schema import InputError
 
 if TYPE_CHECKING:
@@ -411,7 +412,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _failed(text: str, code: int) -> int:
-    words = "".join(one if one.isprintable() else repr(one)[1:-1] for one in " ".join(text.split()))
+    line = " ".join(masked(text).split())
+    words = "".join(one if one.isprintable() else repr(one)[1:-1] for one in line)
     sys.stderr.write(f"lawsweep: {words}\n")
     return code
 
@@ -469,7 +471,7 @@ def _folder(path: Path | None) -> None:
 
 def _written_command() -> str:
     """The command that is running, as a person would type it again."""
-    return shlex.join(["lawsweep", *_given])
+    return masked(shlex.join(["lawsweep", *_given]))
 
 
 def _largest(text: str | None) -> int | None:

@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, StringConstraints, Tag, ValidationErr
 
 from sweeps.axis import AnyAxis, FieldPath
 from sweeps.document import Document, Place, parse, read_document
+from sweeps.secrets import secret_place
 from trainers.schema import Frozen, InputError, first_problem, spelled
 
 CATALOG = Path(__file__).parent / "catalog"
@@ -239,6 +240,12 @@ def load(name_or_path: str, changes: Sequence[str] = ()) -> Sweep:
         raise SpecError(f"{document.name}:1: expected a mapping with name, trial and objective")
     for change in changes:
         value = _changed(value, change)
+    secret = secret_place(value)
+    if secret is not None:
+        raise SpecError(
+            f"{document.where(secret)}: {spelled(secret)}: expected no password and no token, all of"
+            " the file is stored and published with the results; got a text that holds one"
+        )
     return validated(value, document)
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sweeps.publishing import pages, published
 from sweeps.publishing.provenance import provenance
 from sweeps.publishing.published import Row, Update
+from sweeps.secrets import masked
 from sweeps.spec import Sweep, resolved_text
 from sweeps.storage import durable
 from trainers.schema import InputError
@@ -67,7 +68,7 @@ def is_our_mistake(problem: Exception) -> bool:
 def in_one_line(problem: Exception) -> str:
     """The text of an error, without user and password of an address in it."""
     text = " ".join(str(problem).split())
-    text = re.sub(r"//[^/@\s]*@", "//", text)
+    text = masked(re.sub(r"//[^/@\s]*@", "//", text))
     return text if len(text) <= 300 else f"{text[:297]}..."
 
 
