@@ -4,6 +4,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 
+from sweeps.secrets import masked
 from sweeps.storage.ledger import Attempt, Ledger
 from trainers.checkpoint import newest_checkpoint, write_checkpoint
 from trainers.config import TrialConfig
@@ -74,7 +75,7 @@ def train_pack(
     except OSError:  # the disk, not the trial: what is written is whole, and a later launch goes on
         raise
     except Exception as error:  # the code of a task or a model may raise anything
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        reason = masked(f"{type(error).__name__}: {' '.join(str(error).split())}")[:300]
         for key, attempt in attempts.items():
             step = last[key].step if key in last else 0
             attempt.note(traceback.format_exc())

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from sweeps.secrets import masked
 from sweeps.storage import durable
 from sweeps.storage.curve import (
     METRICS_FILE,
@@ -204,7 +205,7 @@ class Attempt:
 
     def finish(self, outcome: Outcome) -> bool:
         """Write the outcome of the trial; False when another attempt had done so before."""
-        record = {**asdict(outcome), "time_ms": _now_ms()}
+        record = {**asdict(outcome), "reason": masked(outcome.reason), "time_ms": _now_ms()}
         record["metrics"] = spelled_numbers(outcome.metrics)
         record["details"] = _with_spelled_numbers(outcome.details)
         return durable.write_new(
@@ -213,7 +214,7 @@ class Attempt:
 
     def note(self, text: str) -> None:
         """Keep what a person should know of the attempt: a traceback, a damaged checkpoint."""
-        durable.append(self.path / NOTES_FILE, text.rstrip().encode() + b"\n")
+        durable.append(self.path / NOTES_FILE, masked(text).rstrip().encode() + b"\n")
 
     def started_ms(self) -> int | None:
         """When the attempt began, or None when that was not recorded."""
