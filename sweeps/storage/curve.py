@@ -2,23 +2,19 @@
 
 import json
 import math
+import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sweeps.storage.records import LedgerDamaged, LedgerError
+from sweeps.storage.start import read_start
 from trainers.result import Point
+from trainers.schema import InputError
 
 METRICS_FILE = "metrics.jsonl"
-
-
-class LedgerError(Exception):
-    """The storage folder holds something that cannot be what was written."""
-
-
-class LedgerDamaged(LedgerError):  # noqa: N818 - it reads as what has happened
-    """A file whose bytes have changed since they were written."""
 
 
 class LedgerConflict(LedgerError):  # noqa: N818 - it reads as what has happened
@@ -91,17 +87,22 @@ class CurveReader:
         self._read_bytes: dict[Path, int] = {}
         self._points: dict[int, tuple[TimedPoint, Path]] = {}
         self._spans: dict[Path, tuple[int, int]] = {}
+        self._drifts: dict[Path, int | None] = {}  # by attempt: the step from which it counts alone
 
     def read(self) -> tuple[TimedPoint, ...]:
         """All points so far, by step; a step that was written twice keeps the earlier time.
 
-        A torn line at the end of a file is left out: its writer was killed, or is still writing.
+        A torn line at the end of a file is left out: its writer was killed, or is still writing. Where
+        an attempt went on although code or machine had changed, what earlier attempts wrote of the
+        steps after that is left out, too.
 
         Raises:
             LedgerConflict: two records of one step differ.
             LedgerDamaged: a line has changed since it was written.
         """
-        for attempt in attempts_in(self._folder):
+        attempts = attempts_in(self._folder)
+        self._look_for_drift(attempts)
+        for attempt in attempts:
             file = attempt / METRICS_FILE
             for point in self._new_points(file):
                 self._merge(point, file)
@@ -110,6 +111,24 @@ class CurveReader:
     def spans(self) -> dict[Path, tuple[int, int]]:
         """For each metrics file read so far: the times of its first and last point, in ms."""
         return dict(self._spans)
+
+    def _look_for_drift(self, attempts: Sequence[Path]) -> None:
+        for attempt in attempts:
+            if attempt in self._drifts:
+                continue
+            begun = read_start(attempt)
+            if begun is None:  # being begun at this moment, so without points
+                continue
+            self._drifts[attempt] = None if begun.drift is None else begun.drift.from_step
+            if begun.drift is not None:  # what was read may be superseded: read all again
+                self._read_bytes, self._points, self._spans = {}, {}, {}
+
+    def _superseded(self, step: int, attempt: Path) -> bool:
+        number = attempt_number(attempt)
+        return any(
+            from_step is not None and step > from_step and attempt_number(later) > number
+            for later, from_step in self._drifts.items()
+        )
 
     def _new_points(self, file: Path) -> Iterator[TimedPoint]:
         start = self._read_bytes.get(file, 0)
@@ -138,6 +157,8 @@ class CurveReader:
     def _merge(self, point: TimedPoint, file: Path) -> None:
         first, last = self._spans.get(file, (point.time_ms, point.time_ms))
         self._spans[file] = (min(first, point.time_ms), max(last, point.time_ms))
+        if self._superseded(point.step, file.parent):
+            return
         if point.step not in self._points:
             self._points[point.step] = (point, file)
             return
@@ -165,7 +186,17 @@ def _first_difference(one: Mapping[str, float], other: Mapping[str, float]) -> s
     return ""
 
 
+def attempt_number(attempt: Path) -> int:
+    """The number in the name of an attempt's folder; 0 when there is none."""
+    digits = attempt.name.removeprefix("attempt-")
+    return int(digits) if digits.isdecimal() else 0
+
+
 def attempts_in(folder: Path) -> tuple[Path, ...]:
     """The attempt folders of a trial, oldest first."""
-    found = [path for path in folder.glob("attempt-*") if path.name[8:].isdecimal()]
-    return tuple(sorted(found, key=lambda path: int(path.name[8:])))
+    try:
+        with os.scandir(folder) as entries:
+            found = [folder / entry.name for entry in entries if entry.name.startswith("attempt-")]
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    return tuple(sorted(filter(attempt_number, found), key=attempt_number))
