@@ -12,7 +12,6 @@ from typing import Any
 from sweeps.storage.records import LedgerDamaged, LedgerError
 from sweeps.storage.start import read_start
 from trainers.result import Point
-from trainers.schema import InputError
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -87,7 +86,8 @@ class CurveReader:
         self._read_bytes: dict[Path, int] = {}
         self._points: dict[int, tuple[TimedPoint, Path]] = {}
         self._spans: dict[Path, tuple[int, int]] = {}
-        self._drifts: dict[Path, int | None] = {}  # by attempt: the step from which it counts alone
+        self._begun: set[Path] = set()  # attempts whose start was read
+        self._alone: dict[int, int] = {}  # attempts that drifted: from which step they count alone
 
     def read(self) -> tuple[TimedPoint, ...]:
         """All points so far, by step; a step that was written twice keeps the earlier time.
@@ -114,21 +114,22 @@ class CurveReader:
 
     def _look_for_drift(self, attempts: Sequence[Path]) -> None:
         for attempt in attempts:
-            if attempt in self._drifts:
+            if attempt in self._begun:
                 continue
             begun = read_start(attempt)
             if begun is None:  # being begun at this moment, so without points
                 continue
-            self._drifts[attempt] = None if begun.drift is None else begun.drift.from_step
-            if begun.drift is not None:  # what was read may be superseded: read all again
+            self._begun.add(attempt)
+            if begun.drift is not None:
+                self._alone[attempt_number(attempt)] = begun.drift.from_step
+                # what was read so far may be superseded, so all is read again
                 self._read_bytes, self._points, self._spans = {}, {}, {}
 
     def _superseded(self, step: int, attempt: Path) -> bool:
+        if not self._alone:
+            return False
         number = attempt_number(attempt)
-        return any(
-            from_step is not None and step > from_step and attempt_number(later) > number
-            for later, from_step in self._drifts.items()
-        )
+        return any(later > number and step > start for later, start in self._alone.items())
 
     def _new_points(self, file: Path) -> Iterator[TimedPoint]:
         start = self._read_bytes.get(file, 0)

@@ -8,6 +8,8 @@ from uuid import uuid4
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
 
+_TAIL_BYTES = 1 << 16
+
 
 def make_folder(path: Path) -> None:
     """Create a folder, and the ones above it, readable by its owner alone."""
@@ -49,11 +51,13 @@ def write_over(path: Path, data: bytes) -> None:
 
 
 def append(path: Path, data: bytes) -> None:
-    """Add to the end of a file with one write, and wait until it is on the disk."""
-    is_new = not path.exists()
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE_FILE)
+    """Add whole lines to the end of a file with one write, and wait until they are on the disk.
+
+    A line of an earlier append that was torn is cut off first; a file has one writer.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, PRIVATE_FILE)
     try:
-        before = os.fstat(handle).st_size
+        before = _without_torn_tail(handle)
         written = os.write(handle, data)
         if written < len(data):
             # Half a line must not stay in front of the next one: the disk was full, say.
@@ -62,8 +66,20 @@ def append(path: Path, data: bytes) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-    if is_new:
+    if before == 0:  # its name may not be on the disk yet
         sync_folder(path.parent)
+
+
+def _without_torn_tail(handle: int) -> int:
+    """The size of a file of lines, after a last line without its end was cut off."""
+    size = os.fstat(handle).st_size
+    whole = size
+    while whole and os.pread(handle, 1, whole - 1) != b"\n":
+        start = max(0, whole - _TAIL_BYTES)
+        whole = start + os.pread(handle, whole - start, start).rfind(b"\n") + 1
+    if whole < size:
+        os.ftruncate(handle, whole)
+    return whole
 
 
 def sync_folder(path: Path) -> None:
@@ -79,10 +95,13 @@ def _written_beside(path: Path, data: bytes) -> Path:
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(handle, left) :]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
     except OSError:
         temporary.unlink()
         raise

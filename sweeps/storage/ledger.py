@@ -1,41 +1,35 @@
 """The storage folder: what each trial was, where it stands, and who runs a sweep.
 
 STORAGE/trials/<key[:2]>/<key>/     trial.json, attempt-0001/, attempt-0002/, ..., outcome.json
-STORAGE/sweeps/<name>/              sweep.json, trials.json, lock, stop, offsets/, report/
+STORAGE/sweeps/<name>/              sweep.json, trials.json, lock, lease-*, stop, offsets/, report/
 """
 
-import json
 import os
 import re
-import socket
-import time
-import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from sweeps.secrets import masked
+from sweeps.storage import attempt as attempts
 from sweeps.storage import durable
+from sweeps.storage.attempt import OUTCOME_FILE, Attempt, Ending, TrialEnded, read_ending
 from sweeps.storage.curve import (
-    METRICS_FILE,
     CurveReader,
     LedgerConflict,
-    LedgerDamaged,
     TimedPoint,
+    attempt_number,
     attempts_in,
-    encoded,
-    read_number,
-    spelled_number,
-    spelled_numbers,
 )
+from sweeps.storage.records import LedgerError, json_bytes, read_object, read_sealed, sealed
+from sweeps.storage.start import Begun, Drift, read_start, write_start
 from sweeps.storage.sweep_folder import SweepFolder
-from trainers.result import Outcome, OutcomeName, Point
+from trainers.result import Outcome
 from trainers.schema import InputError, shown
 
-NOTES_FILE = "notes.txt"
-
 _KEY = re.compile(r"[0-9a-f]{20}")
+_LEFT_OPEN_FILE = "left-open.json"
+_MARKER = re.compile(r"checkpoint-(\d{8,})\.json")
 
 
 @dataclass(frozen=True)
@@ -56,7 +50,21 @@ class Ledger:
 
     def keys(self) -> frozenset[str]:
         """The keys of the trials that were ever begun; one look, however many are planned."""
-        return frozenset(path.name for path in self.root.glob("trials/??/*"))
+        top = os.path.join(self.root, "trials")
+        return frozenset(
+            name for prefix in _names(top) if len(prefix) == 2 for name in _names(f"{top}/{prefix}")
+        )
+
+    def look(self, keys: Iterable[str]) -> "dict[str, Look]":
+        """Where these trials stand, at the price of about one file for each that was begun.
+
+        A trial that was never begun costs nothing, and is not in the answer.
+
+        Raises:
+            LedgerDamaged: an outcome has changed since it was written.
+        """
+        begun = self.keys()
+        return {key: self.trial(key).look() for key in keys if key in begun}
 
     def find(self, beginning: str) -> "TrialFolder":
         """The folder of the one trial whose key begins so; four digits are the least.
@@ -90,11 +98,13 @@ class Ledger:
 
 
 @dataclass(frozen=True)
-class Ending:
-    """A trial's outcome and when it was written."""
+class Look:
+    """Where one trial stands, as far as planning must know."""
 
-    outcome: Outcome
-    time_ms: int  # unix time
+    ending: Ending | None
+    checkpoint_step: (
+        int  # of the newest checkpoint, unread; 0 when there is none or the trial ended
+    )
 
 
 @dataclass(frozen=True)
@@ -105,25 +115,79 @@ class TrialFolder:
 
     def config(self) -> dict[str, Any] | None:
         """The resolved config, or None before the first attempt."""
-        return _read_object(self.path / "trial.json")
+        return read_object(self.path / "trial.json")
 
-    def begin(self, config: Mapping[str, Any]) -> "Attempt":
-        """Start an attempt in a folder of its own, so that a revived zombie disturbs nobody.
+    def begin(
+        self,
+        config: Mapping[str, Any],
+        *,
+        fingerprint: Mapping[str, str] | None = None,
+        drift: Drift | None = None,
+    ) -> Attempt:
+        """Start an attempt in a folder of its own, and forbid all older ones to end the trial.
+
+        `fingerprint` says what beside the config decides the bits here; `drift` says what of that has
+        changed since the state from which this attempt goes on, where that is allowed.
 
         Raises:
             LedgerConflict: the folder holds another config than this one.
+            LedgerError: the folder leads out of the storage.
+            TrialEnded: the trial has an outcome.
         """
+        self._check_inside()
         durable.make_folder(self.path)
+        for above in list(self.path.parents)[:3]:  # whoever made them may have been killed since
+            durable.sync_folder(above)
         file = self.path / "trial.json"
-        new = durable.write_new(file, _json_bytes(config))
-        stored = None if new else _read_object(file)
-        if stored is not None and _json_bytes(stored) != _json_bytes(config):
+        new = durable.write_new(file, json_bytes(config))
+        stored = None if new else read_object(file)
+        if stored is not None and json_bytes(stored) != json_bytes(config):
             raise LedgerConflict(f"{file}: expected the config of this trial, got another one")
-        return Attempt(self._new_attempt_folder())
+        if (self.path / OUTCOME_FILE).exists():
+            raise TrialEnded(f"{self.path.name}: expected an open trial, got one that has ended")
+        folder = self._new_attempt_folder()
+        write_start(folder, fingerprint or {}, drift)
+        for older in self.attempts():
+            if attempt_number(older) < attempt_number(folder):
+                attempts.fence(older, folder)
+        (self.path / _LEFT_OPEN_FILE).unlink(missing_ok=True)
+        return Attempt(folder)
 
     def attempts(self) -> tuple[Path, ...]:
-        """The folders of the attempts, oldest first."""
-        return attempts_in(self.path)
+        """The folders of the attempts, oldest first.
+
+        Raises:
+            LedgerError: the folder or one of them leads out of the storage.
+        """
+        self._check_inside()
+        found = attempts_in(self.path)
+        for each in found:
+            if each.is_symlink():
+                raise LedgerError(f"{each}: expected a folder, got a symbolic link")
+        return found
+
+    def last_written(self) -> Begun | None:
+        """How the newest attempt began that has reported or saved anything; None without one."""
+        for folder in reversed(self.attempts()):
+            if any(name.startswith(("metrics", "checkpoint-")) for name in _names(str(folder))):
+                return read_start(folder)
+        return None
+
+    def drifts(self) -> tuple[Drift, ...]:
+        """The changes of code, torch or machine that were allowed in the middle of the trial."""
+        found = [read_start(folder) for folder in self.attempts()]
+        return tuple(each.drift for each in found if each is not None and each.drift is not None)
+
+    def leave_open(self, reason: str) -> None:
+        """Say why a worker did not go on with the trial; the next attempt clears it."""
+        durable.make_folder(self.path)
+        record = {"reason": reason, "time_ms": attempts.now_ms()}
+        durable.write_over(self.path / _LEFT_OPEN_FILE, sealed(record))
+
+    def left_open(self) -> str | None:
+        """Why a worker did not go on with the trial, or None when none has said so since."""
+        record = read_sealed(self.path / _LEFT_OPEN_FILE)
+        return None if record is None else str(record["reason"])
 
     def points(self) -> tuple[TimedPoint, ...]:
         """The points of all attempts, merged by step. To follow a growing curve use `CurveReader`.
@@ -145,15 +209,24 @@ class TrialFolder:
 
     def ended(self) -> Ending | None:
         """As `outcome`, with the time at which it was written."""
-        file = self.path / "outcome.json"
-        record = _read_object(file)
-        return None if record is None else _ending(record, file)
+        return read_ending(self.path / OUTCOME_FILE)
+
+    def look(self) -> Look:
+        """Where the trial stands; a checkpoint is not read, so it may yet turn out damaged."""
+        ending = self.ended()
+        if ending is not None and ending.outcome.name != "failed":
+            return Look(ending, 0)
+        markers = [
+            int(match[1])
+            for folder in attempts_in(self.path)
+            for match in map(_MARKER.fullmatch, _names(str(folder)))
+            if match is not None
+        ]
+        return Look(ending, max(markers, default=0))
 
     def reopen(self) -> None:
-        """Lay the outcome of a failed trial into its last attempt, so that it is tried again."""
-        file = self.path / "outcome.json"
-        file.replace(self.attempts()[-1] / file.name)
-        durable.sync_folder(self.path)
+        """Take the outcome back, so that the trial is tried again; the attempt keeps the record."""
+        attempts.reopen(self.path)
 
     def last_metrics(self) -> dict[str, float]:
         """The last value of each metric: those of the curve, and over them those of the outcome.
@@ -178,99 +251,29 @@ class TrialFolder:
         return spent_ms / 1000
 
     def _new_attempt_folder(self) -> Path:
+        number = max(map(attempt_number, self.attempts()), default=0)
         while True:
-            attempts = self.attempts()
-            number = int(attempts[-1].name.removeprefix("attempt-")) + 1 if attempts else 1
+            number += 1  # not by another look: on NFS a folder's names may be some seconds old
             path = self.path / f"attempt-{number:04d}"
             try:
                 path.mkdir(mode=durable.PRIVATE_FOLDER)
             except FileExistsError:  # somebody else has just begun this number
                 continue
             durable.sync_folder(self.path)
-            start = {"time_ms": _now_ms(), "host": socket.gethostname(), "pid": os.getpid()}
-            durable.write_new(path / "start.json", _json_bytes(start))
             return path
 
-
-@dataclass(frozen=True)
-class Attempt:
-    """One start of a trial; checkpoints lie in its folder too."""
-
-    path: Path
-
-    def append(self, points: Sequence[Point], now_ms: int) -> None:
-        """Write points; they are on the disk when this returns."""
-        if points:
-            durable.append(self.path / METRICS_FILE, encoded(points, now_ms))
-
-    def finish(self, outcome: Outcome) -> bool:
-        """Write the outcome of the trial; False when another attempt had done so before."""
-        record = {**asdict(outcome), "reason": masked(outcome.reason), "time_ms": _now_ms()}
-        record["metrics"] = spelled_numbers(outcome.metrics)
-        record["details"] = _with_spelled_numbers(outcome.details)
-        return durable.write_new(
-            self.path.parent / "outcome.json", _json_bytes({**record, "crc32": _checksum(record)})
-        )
-
-    def note(self, text: str) -> None:
-        """Keep what a person should know of the attempt: a traceback, a damaged checkpoint."""
-        durable.append(self.path / NOTES_FILE, masked(text).rstrip().encode() + b"\n")
-
-    def started_ms(self) -> int | None:
-        """When the attempt began, or None when that was not recorded."""
-        record = _read_object(self.path / "start.json")
-        return None if record is None else int(record["time_ms"])
+    def _check_inside(self) -> None:
+        """Refuse a trial whose folder is a symbolic link out of the storage."""
+        prefix, trials = self.path.parent, self.path.parent.parent
+        if any(os.path.islink(each) for each in (trials, prefix, self.path)):
+            root = trials.parent.resolve()
+            if not self.path.resolve().is_relative_to(root):
+                raise LedgerError(f"{self.path}: expected a folder in {root}, got a link out of it")
 
 
-def _ending(record: Mapping[str, Any], file: Path) -> Ending:
-    rest = {name: value for name, value in record.items() if name != "crc32"}
-    if record.get("crc32") != _checksum(rest):
-        raise LedgerDamaged(f"{file}: expected the outcome as it was written, got a changed one")
-    if rest["name"] not in get_args(OutcomeName):
-        known = ", ".join(get_args(OutcomeName))
-        raise LedgerDamaged(f"{file}: expected one of {known}, got {shown(rest['name'])}")
-    metrics = {name: read_number(value) for name, value in rest["metrics"].items()}
-    outcome = Outcome(rest["name"], rest["step"], metrics, rest["details"], rest["reason"])
-    return Ending(outcome, rest["time_ms"])
-
-
-def _checksum(record: Mapping[str, Any]) -> str:
-    return f"{zlib.crc32(_json_bytes(record)):08x}"
-
-
-def _with_spelled_numbers(value: Any) -> Any:
-    """Details may hold any JSON, and a NaN somewhere in it must not cost a trial its outcome."""
-    if isinstance(value, float):
-        return spelled_number(value)
-    if isinstance(value, Mapping):
-        return {str(name): _with_spelled_numbers(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_with_spelled_numbers(inner) for inner in value]
-    return value
-
-
-def _read_object(file: Path) -> dict[str, Any] | None:
-    """A JSON object, or None when there is no such file.
-
-    Raises:
-        LedgerDamaged: the file is not a JSON object.
-    """
+def _names(folder: str) -> list[str]:
+    """The names in a folder; none when it is not there."""
     try:
-        text = file.read_bytes()
+        return os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
-        return None
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise LedgerDamaged(f"{file}: expected JSON, got damaged text: {error}") from error
-    if not isinstance(value, dict):
-        raise LedgerDamaged(f"{file}: expected a JSON object, got {shown(value)}")
-    return value
-
-
-def _json_bytes(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, allow_nan=False, indent=1, sort_keys=True).encode() + b"\n"
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+        return []
