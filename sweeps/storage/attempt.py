@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from sweeps.secrets import masked
 from sweeps.storage import durable
 from sweeps.storage.curve import (
     METRICS_FILE,
@@ -63,6 +64,7 @@ class Attempt:
         ended already: then nothing was written, and what this attempt did was in vain.
         """
         record = {**asdict(outcome), "time_ms": now_ms(), "attempt": self.path.name}
+        record["reason"] = masked(outcome.reason)
         record["metrics"] = spelled_numbers(outcome.metrics)
         record["details"] = _with_spelled_numbers(outcome.details)
         newer = attempts_in(self.path.parent)[-1:]
@@ -84,7 +86,7 @@ class Attempt:
 
     def note(self, text: str) -> None:
         """Keep what a person should know of the attempt: a traceback, a damaged checkpoint."""
-        durable.append(self.path / NOTES_FILE, text.rstrip().encode() + b"\n")
+        durable.append(self.path / NOTES_FILE, masked(text).rstrip().encode() + b"\n")
 
     def begun(self) -> Begun | None:
         """How the attempt began, or None when that was not recorded."""
