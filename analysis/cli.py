@@ -63,7 +63,7 @@ from analysis.options import (
     WhereOption,
 )
 from sweeps.cli import app as sweep_commands
-from sweeps.secrets import masked
+from sweeps.secrets import masked, private_files
 from trainers.schema import InputError
 
 if TYPE_CHECKING:
@@ -146,10 +146,15 @@ def _law(text: str, columns: Collection[str]) -> Law:
 
 @app.command()
 def report(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A sweep that was launched.")],
     storage: Annotated[Path, typer.Option(help="Folder of the ledger.")] = Path("lawsweep-data"),
     tracking: Annotated[
-        str | None, typer.Option(help="MLflow URI [default: SQLite inside the storage folder].")
+        str | None,
+        typer.Option(
+            envvar="LAWSWEEP_TRACKING",
+            help="MLflow URI [default: SQLite inside the storage folder].",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder to write [default: beside the sweep's ledger].")
@@ -170,6 +175,7 @@ def report(
     from analysis.tracked import load_runs
     from sweeps.tracking import attach_report, tracker_uri
 
+    context.with_resource(private_files())
     uri = tracker_uri(tracking, storage)
     sweep, runs = load_runs(uri, name)
     found = study(sweep, runs)

@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from sweeps.secrets import private_files
 from trainers.schema import InputError
 
 if TYPE_CHECKING:
@@ -41,7 +42,10 @@ SetOption = Annotated[
 ]
 StorageOption = Annotated[Path, typer.Option(help="Folder of the ledger, seen by every node.")]
 TrackingOption = Annotated[
-    str | None, typer.Option(help="MLflow URI [default: SQLite inside the storage folder].")
+    str | None,
+    typer.Option(
+        envvar="LAWSWEEP_TRACKING", help="MLflow URI [default: SQLite inside the storage folder]."
+    ),
 ]
 NameArgument = Annotated[str | None, typer.Argument(help="One of them, with its fields.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -88,6 +92,12 @@ def launch(
     save_every: Annotated[
         float, typer.Option(min=0, help="Seconds between the checkpoints of a trial.")
     ] = 60.0,
+    notify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", envvar="LAWSWEEP_NOTIFY", help="A webhook to tell how the sweep ended."
+        ),
+    ] = None,
 ) -> None:
     """Train what is not finished. Also resumes: the same command, again. Ctrl-C stops cleanly."""
     from sweeps.planning.cost import price
@@ -96,7 +106,10 @@ def launch(
     from sweeps.running.stopping import Interrupted
     from sweeps.storage.ledger import Ledger
     from sweeps.storage.sweep_folder import SweepLocked
+    from sweeps.watching.notify import announced, hook_address
 
+    context.with_resource(private_files())
+    hook = hook_address(notify) if notify else None
     if inline and address is not None:
         raise InputError("--inline: expected no --address beside it")
     console = Console()
@@ -111,13 +124,15 @@ def launch(
     if not yes and priced.seconds > _ASK_ABOVE_S and sys.stdin.isatty():
         typer.confirm("Start?", abort=True)
     try:
-        done = drive(
+        run = partial(
+            drive,
             priced,
             ledger,
             train=_trainer(priced, ledger, address, inline, device, save_every),
             publisher=publisher,
             console=console,
         )
+        done = announced(run, hook, ledger, planned.sweep, console)
     except SweepLocked as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(3) from error
@@ -188,7 +203,10 @@ def predict(
 
 @app.command()
 def sync(
-    name: str, storage: StorageOption = DEFAULT_STORAGE, tracking: TrackingOption = None
+    context: typer.Context,
+    name: str,
+    storage: StorageOption = DEFAULT_STORAGE,
+    tracking: TrackingOption = None,
 ) -> None:
     """Publish to MLflow what is not yet published; to another server with --tracking."""
     from sweeps.publishing.publisher import Publisher
@@ -196,6 +214,7 @@ def sync(
     from sweeps.storage.ledger import Ledger
     from sweeps.tracking import tracker_uri
 
+    context.with_resource(private_files())
     folder = Ledger(storage).sweep(name)
     sweep, trials = from_resolved(folder.resolved()), folder.trials()
     publisher = Publisher(tracker_uri(tracking, storage), Ledger(storage), sweep, trials)
@@ -208,6 +227,7 @@ def sync(
 
 @app.command()
 def ui(
+    context: typer.Context,
     storage: StorageOption = DEFAULT_STORAGE,
     tracking: TrackingOption = None,
     port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
@@ -218,6 +238,7 @@ def ui(
     from sweeps.storage.ledger import Ledger
     from sweeps.tracking import server_command, tracker_uri, view_link
 
+    context.with_resource(private_files())
     uri = tracker_uri(tracking, storage)
     if tracking is None and not (storage / "mlflow.db").exists():
         raise InputError(f"{storage}: expected a sweep that was launched here, found none")
