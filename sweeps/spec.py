@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, StringConstraints, Tag, ValidationErr
 
 from sweeps.axis import AnyAxis, FieldPath
 from sweeps.document import Document, Place, parse, read_document
+from sweeps.search import Search
 from sweeps.secrets import secret_place
 from trainers.schema import Frozen, InputError, first_problem, spelled
 
@@ -207,6 +208,7 @@ class Sweep(Frozen):
     trial: dict[str, Any]
     axes: tuple[AnyAxis, ...] = ()
     replicates: int = Field(default=1, ge=1, le=100_000)
+    search: Search | None = None
     objective: Objective
     report: ReportSpec = ReportSpec()
     claims: tuple[Claim, ...] = ()
