@@ -1,13 +1,15 @@
 """The full state of one trial on disk: whole or not at all, and checked before it is believed."""
 
+import errno
 import hashlib
 import io
 import json
 import os
 import pickle
 import platform
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +43,57 @@ class Damaged:
     reason: str
 
 
+@dataclass(frozen=True)
+class Found:
+    """The checkpoint from which a trial goes on, and those that were passed over."""
+
+    saved: Saved | None
+    fingerprint: dict[str, str] = field(default_factory=dict[str, str])  # where it was written
+    damaged: tuple[Damaged, ...] = ()
+
+
 def fingerprint() -> dict[str, str]:
-    """What beside the config decides the bits of a trial on this machine."""
+    """What beside the config decides the bits of a trial in this process; `prepare` comes first."""
+    on_gpu = torch.cuda.is_available()
     return {
+        "code": code_hash(),
         "torch": torch.__version__,
         "numerics": str(NUMERICS),
         "threads": str(torch.get_num_threads()),
         "machine": platform.machine(),
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "mkl": os.environ.get("MKL_CBWR", ""),
+        "gpu": torch.cuda.get_device_name() if on_gpu else "",
     }
+
+
+PORTABLE = frozenset({"code", "torch", "numerics"})
+"""What of a fingerprint one machine can say of another on which the same program is installed."""
+
+
+@cache
+def code_hash() -> str:
+    """A hash of all sources of this package, but for those that a training loop does not import."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for file in sorted(package.rglob("*.py")):
+        name = file.relative_to(package).as_posix()
+        if name not in BESIDE_TRAINING:
+            digest.update(f"{name} {file.stat().st_size} ".encode() + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+BESIDE_TRAINING = frozenset({"checkpoint.py", "measure.py", "memory.py", "predict.py"})
+"""Sources that decide no number of a trial."""
+
+
+def difference(then: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """What has changed from one fingerprint to another, in words; empty when nothing has."""
+    return ", ".join(
+        f"{name} {then.get(name) or 'unknown'} -> {now.get(name) or 'none'}"
+        for name in now
+        if then.get(name, "") != now[name]
+    )
 
 
 def write_checkpoint(folder: Path, saved: Saved) -> Path:
@@ -81,24 +124,45 @@ def newest_checkpoint(
     folders: Iterable[Path], key: str
 ) -> tuple[Saved | None, tuple[Damaged, ...]]:
     """The valid checkpoint with the most steps in a trial's attempts, and those passed over."""
-    markers = [marker for folder in folders for marker in folder.glob("checkpoint-*.json")]
+    found = find_checkpoint(folders, key)
+    return found.saved, found.damaged
+
+
+def find_checkpoint(folders: Iterable[Path], key: str) -> Found:
+    """As `newest_checkpoint`, with what decided the bits of what was found."""
     damaged: list[Damaged] = []
-    for marker in sorted(markers, key=_age, reverse=True):
+    for marker in _newest_first(folders):
         try:
-            return _read(marker, key), tuple(damaged)
+            record = _read_marker(marker, key)
+            return Found(_read(marker, record), _named(record["fingerprint"]), tuple(damaged))
         except _UNREADABLE as error:
             damaged.append(Damaged(marker.with_suffix(".pt"), " ".join(str(error).split())[:200]))
-    return None, tuple(damaged)
+    return Found(None, damaged=tuple(damaged))
 
 
-def _read(marker: Path, key: str) -> Saved:
-    """Read one checkpoint.
+def newest_fingerprint(folders: Iterable[Path], key: str) -> dict[str, str] | None:
+    """What decided the bits of the newest checkpoint, from its record alone; None without one."""
+    for marker in _newest_first(folders):
+        try:
+            return _named(_read_marker(marker, key)["fingerprint"])
+        except _UNREADABLE:  # as when it is resumed: the one before serves
+            continue
+    return None
+
+
+def _newest_first(folders: Iterable[Path]) -> list[Path]:
+    markers = [marker for folder in folders for marker in folder.glob("checkpoint-*.json")]
+    return sorted(markers, key=_age, reverse=True)
+
+
+def _read_marker(marker: Path, key: str) -> dict[str, Any]:
+    """The record that commits a checkpoint.
 
     Raises:
-        ValueError: it is not what its record says. Others of `_UNREADABLE`: torch cannot read it.
+        ValueError: it is not as it was written, or of another trial. Others of `_UNREADABLE`.
 
     """
-    written = marker.read_bytes()
+    written = _content(marker)
     record = json.loads(written)
     found = record["format"], record["key"]
     if found != (FORMAT, key):
@@ -106,12 +170,38 @@ def _read(marker: Path, key: str) -> Saved:
     del record["seal"]
     if written != _sealed(record):
         raise ValueError(f"expected {marker.name} as it was written, got another seal or layout")
-    content = marker.with_suffix(".pt").read_bytes()
+    return record
+
+
+def _read(marker: Path, record: Mapping[str, Any]) -> Saved:
+    """The state that a record commits.
+
+    Raises:
+        ValueError: it is not what its record says. Others of `_UNREADABLE`: torch cannot read it.
+
+    """
+    content = _content(marker.with_suffix(".pt"))
     found = hashlib.sha256(content).hexdigest()
     if found != record["sha256"]:
         raise ValueError(f"expected sha256 {record['sha256'][:12]}, got {found[:12]}")
     state = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
-    return Saved(key, int(record["step"]), state["tensors"], state["numbers"])
+    return Saved(record["key"], int(record["step"]), state["tensors"], state["numbers"])
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file; a symbolic link is not followed, as it may lead anywhere."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ValueError(f"expected {path.name} to be a file, got a symbolic link") from error
+        raise
+    with os.fdopen(handle, "rb") as file:
+        return file.read()
+
+
+def _named(fingerprint: Mapping[Any, Any]) -> dict[str, str]:
+    return {str(name): str(value) for name, value in fingerprint.items()}
 
 
 def _sealed(record: dict[str, Any]) -> bytes:
@@ -128,12 +218,20 @@ def _age(path: Path) -> tuple[int, str, str]:
 def _replace(path: Path, content: bytes) -> None:
     """Write a file so that it is there whole, or the old one is, whenever the power fails."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            left = memoryview(content)
+            while left:
+                left = left[os.write(handle, left) :]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        temporary.replace(path)
+    except OSError:  # the disk is full, say: what was begun gives its space back
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
     finally:
