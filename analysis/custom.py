@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import Field, ValidationError
 
 from analysis.engine.compiled import compiled, positive_terms
 from analysis.engine.formula import Formula, parse
 from analysis.engine.objective import Objective
 from analysis.law import Coefficient, Input, Law, find_law
+from sweeps.document import read_document
 from trainers.schema import Frozen, InputError, first_problem, shown, spelled
 
 EXPONENT = (-20.0, 20.0), (0.02, 3.0)  # bounds and starts of a coefficient inside an exponent
@@ -206,11 +206,7 @@ def _read(path: Path) -> LawSpec:
         raise InputError(f"{path}: expected a law file, there is no such file")
     if path.stat().st_size > LARGEST_FILE:
         raise InputError(f"{path}: expected a law file of at most {LARGEST_FILE} bytes")
-    try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    # A date that there is not is a ValueError, and very deep nesting a RecursionError.
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: expected YAML: {' '.join(str(error).split())}") from error
+    value = read_document(path).value
     try:
         return LawSpec.model_validate(value, strict=False)
     except ValidationError as error:

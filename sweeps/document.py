@@ -14,6 +14,10 @@ DEEPEST = 32
 
 Place = tuple[str | int, ...]
 
+_STANDARD = {
+    f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "null", "str", "seq", "map")
+}
+
 
 class _Resolver(yaml.SafeLoader):
     """YAML 1.2's idea of a scalar: `1e-3` is a number, `on` and `012` and dates are not magic."""
@@ -118,6 +122,8 @@ def _build(
 ) -> Any:
     line = node.start_mark.line + 1
     lines[place] = line
+    if node.tag not in _STANDARD:
+        raise InputError(f"{name}:{line}: expected plain YAML, got the tag {node.tag}")
     if isinstance(node, yaml.MappingNode):
         built: dict[str, Any] = {}
         for key_node, value_node in node.value:
@@ -135,9 +141,6 @@ def _build(
             _build(loader, child, (*place, number), lines, name)
             for number, child in enumerate(node.value)
         ]
-    standard = {f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "null", "str")}
-    if node.tag not in standard:
-        raise InputError(f"{name}:{line}: expected plain YAML, got the tag {node.tag}")
     try:
         return loader.construct_object(node)
     except ValueError as error:

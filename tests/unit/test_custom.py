@@ -229,14 +229,14 @@ def test_a_law_of_a_file_is_fitted_and_shown_in_full(
         (("starts: [0.2, 1.5]", "of: nothing"), "expected"),
         (("objective: squares", "objective: cubes"), "objective: expected"),
         (("residual: plain", "residual: both"), "residual: expected"),
-        (("residual: plain", "residual: [plain"), "expected YAML"),
-        (("name: mine", "name: !!python/object/apply:os.system ['true']"), "expected YAML"),
+        (("residual: plain", "residual: [plain"), "not valid YAML"),
+        (("name: mine", "name: !!python/object/apply:os.system ['true']"), "expected plain YAML"),
         ((GOOD, ""), "law: expected"),
         ((GOOD, "- 1\n- 2\n"), "law: expected"),
         ((GOOD, "just text"), "law: expected"),
         ((GOOD, "a: &a [*a]"), "expected"),
-        ((GOOD, "[" * 3_000), "expected YAML"),
-        (("source: a notebook", "source: 2020-99-99"), "expected YAML"),
+        ((GOOD, "[" * 3_000), "levels of nesting"),
+        (("source: a notebook", "source: a\nsource: b"), "stands twice"),
     ],
 )
 def test_a_file_that_is_no_law_is_refused_with_the_place(
@@ -256,6 +256,6 @@ def test_a_law_file_that_is_missing_large_or_no_text_is_refused(
     path.write_text("#" * 200_000)
     assert "at most 100000 bytes" in _refused(capsys, table, str(path))
     path.write_bytes(b"\xff\xfe\x00name")
-    assert "expected YAML" in _refused(capsys, table, str(path))
+    assert "expected UTF-8" in _refused(capsys, table, str(path))
     with pytest.raises(InputError, match="expected one that `lawsweep laws` lists"):
         any_law("mine.txt", ())
