@@ -1,5 +1,6 @@
 """The folder of one sweep: its plan, who runs it, and what of it has been published."""
 
+import errno
 import fcntl
 import getpass
 import hashlib
@@ -7,7 +8,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sweeps.spec import Name
 from sweeps.storage import durable
+from sweeps.storage.lease import Held, Lease, kernel, moving, newest_lease, take_lease
 from trainers.schema import InputError, shown
 
 # `status` holds the lock for an instant to see whether it is free; a launch waits that long.
@@ -83,8 +85,13 @@ class SweepFolder:
         return json.loads(self._read("trials.json"))
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, say: Callable[[str], None] = lambda text: None) -> Iterator[Lease]:
         """Be the only driver of the sweep; the lock ends with the process, however that ends.
+
+        Among the processes of this machine it is decided at once. When a driver on another machine
+        was there last, and has not said that it ended, up to 30 s pass to see whether it lives; `say`
+        is told so. The lease says when another driver has taken over since: its holder must stop then,
+        and may ask nobody else to.
 
         Raises:
             SweepLocked: another process runs the sweep.
@@ -92,33 +99,56 @@ class SweepFolder:
         durable.make_folder(self.path)
         handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, durable.PRIVATE_FILE)
         try:
-            if not _locked(handle, fcntl.LOCK_EX):
-                owner = _text_of(handle) or "another process"
-                raise SweepLocked(f"sweep {self.path.name} is run by {owner}")
+            locked = _locked(handle, fcntl.LOCK_EX)
+            if locked is False:
+                raise SweepLocked(f"sweep {self.path.name} is run by {_owner_in(handle)}")
+            owner = _this_process()
             os.ftruncate(handle, 0)
-            os.pwrite(handle, _this_process().encode(), 0)
-            yield
-            os.ftruncate(handle, 0)
+            os.pwrite(handle, owner.encode(), 0)
+            # where there are no locks, nothing is known of a holder on this machine either
+            taken = take_lease(self.path, owner, dead=kernel() if locked else "", say=say)
+            if isinstance(taken, Held):
+                os.ftruncate(handle, 0)
+                raise SweepLocked(f"sweep {self.path.name} is run by {taken.owner}")
+            try:
+                with moving(taken):
+                    yield taken
+            finally:
+                taken.release()
+                os.ftruncate(handle, 0)
         finally:
             os.close(handle)  # which gives the lock back
 
     def owner(self) -> str | None:
-        """Who runs the sweep now, as `user@host:pid since ...`; None when nobody does."""
+        """Who runs the sweep now, as `user@host:pid since ...`; None when nobody does.
+
+        Of a driver on another machine it is only known that it has not said that it ended.
+        """
+        running = self._running()
+        return None if running is None else running[0]
+
+    def since_ms(self) -> int | None:
+        """Since when the sweep is run by whom `owner` names, in unix time; None when by nobody."""
+        running = self._running()
+        return None if running is None else running[1]
+
+    def _running(self) -> tuple[str, int] | None:
+        """Who runs the sweep, and since when."""
+        file = self.path / "lock"
         try:
-            handle = os.open(self.path / "lock", os.O_RDWR)
+            handle = os.open(file, os.O_RDWR)
         except FileNotFoundError:
             return None
         try:
             free = _flock(handle, fcntl.LOCK_SH)
-            return None if free else _text_of(handle) or "another process"
+            if free is False:  # the file was written when it was locked
+                return _owner_in(handle), os.fstat(handle).st_mtime_ns // 1_000_000
         finally:
             os.close(handle)
-
-    def since_ms(self) -> int | None:
-        """Since when the sweep is run by whom `owner` names, in unix time; None when by nobody."""
-        if self.owner() is None:
+        held = newest_lease(self.path)
+        if held is None or held.is_released or (free and held.kernel == kernel()):
             return None
-        return (self.path / "lock").stat().st_mtime_ns // 1_000_000  # written when it was taken
+        return held.owner, held.since_ms
 
     def request_stop(self) -> None:
         """Ask the workers of the sweep, on any node, to save what they have and end."""
@@ -162,25 +192,37 @@ class SweepFolder:
             ) from error
 
 
-def _locked(handle: int, kind: int) -> bool:
+def _locked(handle: int, kind: int) -> bool | None:
+    """Whether the lock was free, and is now ours; None where the file system has no locks."""
     for number in range(_LOCK_TRIES):
         if number:
             time.sleep(_LOCK_PAUSE_S)
-        if _flock(handle, kind):
-            return True
+        free = _flock(handle, kind)
+        if free is not False:
+            return free
     return False
 
 
-def _flock(handle: int, kind: int) -> bool:
+def _flock(handle: int, kind: int) -> bool | None:
     try:
         fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno in {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}:
+            return None
+        raise
     return True
 
 
-def _text_of(handle: int) -> str:
-    return os.pread(handle, 1_000, 0).decode(errors="replace").strip()
+def _owner_in(handle: int) -> str:
+    """Who has locked the file; its owner writes that a moment after the locking."""
+    for _ in range(_LOCK_TRIES):
+        text = os.pread(handle, 1_000, 0).decode(errors="replace").strip()
+        if text:
+            return text
+        time.sleep(_LOCK_PAUSE_S / 10)
+    return "another process"
 
 
 def _this_process() -> str:
