@@ -15,9 +15,15 @@ MODULES = sorted(
 )
 
 KNOWN_TO = {
-    "ray": {"sweeps/running/cluster.py", "sweeps/running/launch.py", "sweeps/running/worker.py"},
+    "ray": {
+        "sweeps/running/cluster.py",
+        "sweeps/running/gcs_probe.py",
+        "sweeps/running/launch.py",
+        "sweeps/running/nodes.py",
+        "sweeps/running/worker.py",
+    },
     "mlflow": {
-        "sweeps/publishing/publisher.py",
+        "sweeps/publishing/connection.py",
         "sweeps/publishing/tracker.py",
         "sweeps/tracking.py",
     },
