@@ -142,9 +142,10 @@ def take_lease(
     file = folder / f"lease-{number:06d}"
     record = {"owner": owner, "kernel": kernel(), "token": token, "since_ms": _now_ms()}
     content = json.dumps(record).encode() + b"\n" + b"0" * _DIGITS + b"\n"
-    if not durable.write_new(file, content):
-        taken = newest_lease(folder)
-        return taken if taken is not None else Held(number, "another process", "", "", 0, "")
+    created = durable.write_new(file, content)
+    newest = newest_lease(folder)
+    if not created or newest is None or newest.token != token:  # another was faster
+        return newest if newest is not None else Held(number, "another process", "", "", 0, "")
     for old in folder.glob("lease-*"):
         match = _NAME.fullmatch(old.name)
         if match is not None and int(match[1]) < number:
