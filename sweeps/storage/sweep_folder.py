@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from pydantic import TypeAdapter, ValidationError
 
 from sweeps.spec import Name
-from sweeps.storage import durable
+from sweeps.storage import durable, growing
 from sweeps.storage.lease import Held, Lease, kernel, moving, newest_lease, take_lease
 from trainers.schema import InputError, shown
 
@@ -64,9 +64,12 @@ class SweepFolder:
     def write_plan(self, resolved_sweep: str, trials: Sequence[Mapping[str, Any]]) -> None:
         """Store the resolved sweep and its trials, over those of an earlier launch."""
         durable.make_folder(self.path)
-        text = json.dumps(list(trials), allow_nan=False, indent=1)
-        durable.write_over(self.path / "trials.json", text.encode())
+        growing.write_trials(self.path, trials)
         durable.write_over(self.path / "sweep.json", resolved_sweep.encode())
+
+    def add_trial(self, record: Mapping[str, Any]) -> None:
+        """Add a trial that a search has suggested; it is on the disk when this returns."""
+        growing.add_trial(self.path, record)
 
     def resolved(self) -> str:
         """The resolved sweep, as JSON text.
@@ -82,7 +85,10 @@ class SweepFolder:
         Raises:
             InputError: no such sweep was ever launched here.
         """
-        return json.loads(self._read("trials.json"))
+        try:
+            return growing.read_trials(self.path)
+        except FileNotFoundError as error:
+            raise self._never_launched() from error
 
     @contextmanager
     def lock(self, say: Callable[[str], None] = lambda text: None) -> Iterator[Lease]:
@@ -186,10 +192,12 @@ class SweepFolder:
         try:
             return (self.path / file).read_bytes().decode()
         except FileNotFoundError as error:
-            storage = self.path.parent.parent
-            raise InputError(
-                f"expected a sweep that was launched into {storage}, got {self.path.name}"
-            ) from error
+            raise self._never_launched() from error
+
+    def _never_launched(self) -> InputError:
+        return InputError(
+            f"expected a sweep that was launched into {self.path.parent.parent}, got {self.path.name}"
+        )
 
 
 def _locked(handle: int, kind: int) -> bool | None:
