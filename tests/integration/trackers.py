@@ -92,6 +92,11 @@ class Server:
 
     def start(self) -> None:
         """Start it, again after `kill` on the same port, and wait until it answers."""
+        self.launch()
+        _wait_until(self._answers, f"{self.uri} does not answer", self.log)
+
+    def launch(self) -> None:
+        """Start it without waiting for it."""
         assert self.process is None, "the server runs already"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -101,7 +106,6 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )
-        _wait_until(self._answers, f"{self.uri} does not answer", self.log)
 
     def kill(self) -> None:
         """SIGKILL to the whole group: whatever it was doing ends here."""
