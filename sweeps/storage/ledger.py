@@ -6,6 +6,7 @@ STORAGE/sweeps/<name>/              sweep.json, trials.json, lock, lease-*, stop
 
 import os
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,18 @@ class Ledger:
     """The storage folder as a whole; nothing is created before something is written."""
 
     root: Path
+
+    def doubt(self) -> str | None:
+        """Why what the storage holds may not be what this user has written; None without a doubt."""
+        try:
+            found = self.root.stat()
+        except FileNotFoundError:
+            return None
+        if found.st_uid != os.geteuid():
+            return f"{self.root} belongs to user {found.st_uid}, who can change what is in it"
+        if stat.S_IMODE(found.st_mode) & 0o022:
+            return f"{self.root} can be written by others: chmod go-w keeps what is in it yours"
+        return None
 
     def trial(self, key: str) -> "TrialFolder":
         """The folder of one trial.

@@ -1,0 +1,60 @@
+"""Drift: code, torch or machine have changed since a trial was left, so its bits would, too."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from sweeps.storage.ledger import Ledger, TrialFolder
+from sweeps.storage.start import Drift
+from trainers.checkpoint import PORTABLE, Found, difference, fingerprint, newest_fingerprint
+from trainers.machine import prepare
+from trainers.schema import InputError
+
+_MOST_REASONS = 2
+
+
+class Drifted(InputError):  # noqa: N818 - it reads as what has happened
+    """Open trials would go on under other code, torch or machine than that which began them."""
+
+
+def drift_of(folder: TrialFolder, found: Found) -> Drift | None:
+    """What has changed since the state from which the trial would go on; None when nothing has."""
+    words = _words(folder, found.fingerprint if found.saved is not None else None, fingerprint())
+    step = 0 if found.saved is None else found.saved.step
+    return Drift(words, step) if words else None
+
+
+def refuse_drift(ledger: Ledger, keys: Iterable[str], *, trains_here: bool) -> None:
+    """Look at the open trials of a sweep before anything is written.
+
+    Where other machines train, each of them looks at its own processor and threads.
+
+    Raises:
+        Drifted: one line with what has changed, and for how many trials.
+        LedgerError: the files of a trial are damaged.
+    """
+    prepare()
+    now = fingerprint()
+    if not trains_here:
+        now = {name: now[name] for name in now if name in PORTABLE}
+    begun = ledger.keys()
+    found = Counter(_left_under(ledger.trial(key), key, now) for key in keys if key in begun)
+    del found[""]
+    if not found:
+        return
+    reasons = "; ".join(words for words, _ in found.most_common(_MOST_REASONS))
+    raise Drifted(
+        f"expected to go on as {found.total():,} of the open trials began, got a change of {reasons}:"
+        " with --allow-drift they go on all the same, and it is recorded"
+    )
+
+
+def _left_under(folder: TrialFolder, key: str, now: Mapping[str, str]) -> str:
+    return _words(folder, newest_fingerprint(folder.attempts(), key), now)
+
+
+def _words(folder: TrialFolder, saved: Mapping[str, str] | None, now: Mapping[str, str]) -> str:
+    """The difference to the newest checkpoint, and to whom wrote last, who may have gone on from it."""
+    written = folder.last_written()
+    then = [saved, None if written is None else written.fingerprint]
+    words = [difference(each, now) for each in then if each]
+    return next(filter(None, words), "")
