@@ -11,6 +11,7 @@ from sweeps.axis import AnyAxis, FieldPath
 from sweeps.document import Document, Place, parse, read_document
 from sweeps.search import Search
 from sweeps.secrets import secret_place
+from sweeps.workers import Workers
 from trainers.schema import Frozen, InputError, first_problem, spelled
 
 CATALOG = Path(__file__).parent / "catalog"
@@ -209,6 +210,7 @@ class Sweep(Frozen):
     axes: tuple[AnyAxis, ...] = ()
     replicates: int = Field(default=1, ge=1, le=100_000)
     search: Search | None = None
+    workers: Workers = Workers()
     objective: Objective
     report: ReportSpec = ReportSpec()
     claims: tuple[Claim, ...] = ()
