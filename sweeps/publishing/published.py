@@ -4,10 +4,11 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+from sweeps.storage.attempt import Ending
 from sweeps.storage.curve import TimedPoint, same_bits
-from sweeps.storage.ledger import Ending
 
 KEY = "trial.key"
 CONFIG = "trial.config"
@@ -15,6 +16,10 @@ DETAILS = "trial.details"
 PLANNED = "trial.planned"  # "false": an earlier plan of the sweep had this trial
 OUTCOME = "outcome"
 REASON = "outcome.reason"
+ATTEMPTS = "trial.attempts"  # how often it was begun
+DRIFT = "trial.drift"  # what of code or machine was allowed to change in the middle of it
+TRACKED_MS = "trial.tracked_ms"  # when the run was asked for; of two runs the older is kept
+DUPLICATE_OF = "trial.duplicate_of"  # on a deleted run: the run that has the trial
 NONFINITE = "nonfinite"
 NOTE = "mlflow.note.content"  # shown as the description of a run
 SWEEP = "sweep.resolved"
@@ -36,6 +41,8 @@ class Update:
     points: tuple[TimedPoint, ...]  # not yet sent
     curve: tuple[TimedPoint, ...]  # all there are, unthinned
     started_ms: int
+    attempts: int
+    drift: str  # often empty
     ending: Ending | None
     wall_s: float  # 0 before the ending
 
@@ -86,7 +93,7 @@ def thinned(
     planned = record["config"].get("evaluation", {}).get("points", record["steps"])
     if planned <= CURVE_POINTS:
         return tuple(points)
-    scale = (CURVE_POINTS - 2) / math.log1p(record["steps"])
+    scale = _scale(record["steps"], planned)
     kept: list[TimedPoint] = []
     bucket = -1
     for point in points:
@@ -96,6 +103,23 @@ def thinned(
     if ended and points and kept[-1] is not points[-1]:
         kept.append(points[-1])
     return tuple(kept)
+
+
+@lru_cache(maxsize=1_000)
+def _scale(steps: int, planned: int) -> float:
+    """How many buckets an e-fold of the step has, for as many kept points as are allowed.
+
+    Where points are further apart than buckets each is kept, so there are fewer than buckets.
+    """
+    logs = [math.log1p(steps * number // planned) for number in range(1, planned + 1)]
+    low, high = 1.0, float(planned)  # too coarse, and more than fine enough
+    for _ in range(40):
+        scale = math.sqrt(low * high)
+        if len({int(scale * log) for log in logs}) < CURVE_POINTS:
+            low = scale
+        else:
+            high = scale
+    return low
 
 
 def rows_of_point(point: TimedPoint) -> list[Row]:
@@ -113,8 +137,11 @@ def rows_of_point(point: TimedPoint) -> list[Row]:
 def rows_of_ending(update: Update, ending: Ending) -> list[Row]:
     """The last metrics that the curve does not have, and the numbers of the whole trial.
 
-    What a trial has once stands at step 0: MLflow draws that as bars, and all else as curves.
+    What a trial has once stands at step 0: MLflow draws that as bars, and all else as curves. A
+    trial that failed has none of them: it may be tried again, and then they would be there twice.
     """
+    if ending.outcome.name == "failed":
+        return []
     last = update.curve[-1].values if update.curve else {}
     in_curves = {name for point in update.curve for name in point.values}
     once = dict(summary(update, ending))
@@ -157,17 +184,18 @@ def texts_of_ending(update: Update, ending: Ending) -> dict[str, str]:
         REASON: outcome.reason,
         NONFINITE: json.dumps(infinite) if infinite else "",
         DETAILS: json.dumps(outcome.details) if outcome.details else "",
+        ATTEMPTS: str(update.attempts),
     }
     return {OUTCOME: outcome.name, **{name: text for name, text in texts.items() if text}}
 
 
 def nonfinite(update: Update, ending: Ending) -> dict[str, dict[str, Any]]:
-    """The metrics that were infinite: since which step, and the last value if it was so too."""
+    """The metrics that were infinite or NaN: since which step, and the last value if it was so too."""
     found: dict[str, dict[str, Any]] = {}
     ended = TimedPoint(ending.outcome.step, ending.time_ms, ending.outcome.metrics)
     for point in (*update.curve, ended):
         for name, value in point.values.items():
-            if math.isinf(value):
+            if not math.isfinite(value):
                 found.setdefault(name, {"from_step": point.step})["last"] = repr(value)
             elif name in found:
                 found[name].pop("last", None)

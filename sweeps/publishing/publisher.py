@@ -1,27 +1,30 @@
 """Send what is new in the ledger to MLflow, exactly once, whatever breaks in between."""
 
-import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import Any
 
-from mlflow import MlflowClient
-from mlflow.entities import Run
-
-from sweeps.publishing import pages, published, tracker
+from sweeps.publishing import connection as connections
+from sweeps.publishing import pages, tracker
+from sweeps.publishing.background import in_background, side_by_side
 from sweeps.publishing.backlog import Backlog, Standing
-from sweeps.publishing.published import Row, Update
+from sweeps.publishing.connection import Connection
+from sweeps.publishing.published import Row
+from sweeps.publishing.turn import TurnTaken, turn
 from sweeps.spec import Sweep
-from sweeps.storage.curve import LedgerError
-from sweeps.storage.ledger import Ending, Ledger
+from sweeps.storage.ledger import Ledger
 
 _PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 60.0
 _ESTIMATE_EVERY_S = 30.0  # the time that is left changes always; the tracker need not follow
+_LOOK_AGAIN_S = 30.0  # what a hanging tracker was asked it may do later, unseen by our next search
+_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -31,21 +34,28 @@ class Published:
     points_sent: int
     points_left: int
     error: str | None  # one line without credentials
+    locked: bool = False  # another process publishes this sweep to this tracker
 
 
 @dataclass
-class _Connection:
-    """The experiment and its runs: what a search has found, and what we have done since."""
+class _Shown:
+    """What the sweep's own run shows."""
 
-    client: MlflowClient
-    experiment_id: str
-    parent_id: str
-    run_ids: dict[str, str] = field(default_factory=dict[str, str])
-    statuses: dict[str, str] = field(default_factory=dict[str, str])
-    with_params: set[str] = field(default_factory=set[str])
-    standing: Standing | None = None  # what the sweep's own run shows
+    standing: Standing | None = None
     metrics: dict[str, float] = field(default_factory=dict[str, float])
-    shown_at: float = float("-inf")
+    at_s: float = float("-inf")
+
+
+@dataclass
+class _Pass:
+    """What one pass has done so far."""
+
+    sent: list[int] = field(default_factory=list[int])  # points, by trial
+    refused: dict[str, str] = field(default_factory=dict[str, str])  # trials, and the answer
+    found_gone: bool = False  # somebody has deleted a run that we wrote to
+
+    def published(self, error: str | None, *, locked: bool = False) -> Published:
+        return Published(sum(self.sent), 0, error, locked)
 
 
 class Publisher:
@@ -61,175 +71,185 @@ class Publisher:
     ) -> None:
         self.seconds_left: float | None = None  # a driver may set it; shown on the sweep's run
         self._uri = uri
-        self._storage = ledger.root
+        self._ledger = ledger
         self._sweep = sweep
         self._records = {record["key"]: record for record in trials}
-        self._backlog = Backlog(ledger, sweep.name, trials, uri)
-        self._connection: _Connection | None = None
+        self._new: SimpleQueue[Mapping[str, Any]] = SimpleQueue()
+        self._backlog = self._fresh_backlog()
+        self._connection: Connection | None = None
+        self._shown = _Shown()
+        self._look_again_at: float | None = None
+        self._turn = ExitStack()
+        self._has_turn = False
         self._one_pass = threading.Lock()
         self._stop = threading.Event()
+        self._given_up = threading.Event()
         self._loop: Future[None] | None = None
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="publisher")
+
+    def extend(self, trials: Sequence[Mapping[str, Any]]) -> None:
+        """Follow more trials of the sweep from the next pass on; from any thread."""
+        for trial in trials:
+            self._new.put(trial)
 
     def publish(self) -> Published:
-        """Send everything new; a tracker that is away is an answer, not an exception.
-
-        Raises:
-            MlflowException: the tracker refuses what it was sent, which is a mistake of ours.
-        """
+        """Send everything new; a tracker that is away is an answer, not an exception."""
         with self._one_pass:
-            return self._pass()
+            done = self._pass()
+            if self._loop is None:
+                self._give_turn_back()
+        return self._with_what_is_left(done)
 
     def start(self) -> None:
         """Publish in the background, every two seconds; less often while the tracker is away."""
-        self._loop = self._executor.submit(self._until_stopped)
+        self._loop = in_background(self._until_stopped)
 
     def stop(self, timeout_s: float) -> Published:
-        """End the background work with a last pass, and mark what has not ended as paused."""
+        """End the background work with a last pass, and mark what has not ended as paused.
+
+        A tracker that hangs longer than `timeout_s` is left alone; the process can end.
+        """
         deadline = time.monotonic() + timeout_s
         self._stop.set()
-        last = self._executor.submit(self._last_pass)
-        self._executor.shutdown(wait=False)
+        last = in_background(self._last_pass)
         try:
             if self._loop is not None:
                 self._loop.result(timeout_s)
-            return last.result(max(0.0, deadline - time.monotonic()))
+            done = last.result(max(0.0, deadline - time.monotonic()))
         except FutureTimeoutError:
-            last.cancel()
-            return Published(0, self._backlog.left(), f"no answer within {timeout_s:g} s")
+            self._given_up.set()
+            done = Published(0, 0, f"no answer within {timeout_s:g} s")
+        return self._with_what_is_left(done)
+
+    def _with_what_is_left(self, done: Published) -> Published:
+        """A backlog of its own counts it, because that of a pass that hangs is in use."""
+        if done.error is None:
+            return done
+        left = self._fresh_backlog().left()
+        return Published(done.points_sent, left, done.error, done.locked)
+
+    def _fresh_backlog(self) -> Backlog:
+        sweep = self._sweep
+        records = list(self._records.values())
+        return Backlog(self._ledger, sweep.name, sweep.objective, records, self._uri)
 
     def _until_stopped(self) -> None:
         pause_s = _PAUSE_S
         while not self._stop.wait(pause_s):
-            done = self.publish()
-            pause_s = _PAUSE_S if done.error is None else min(2 * pause_s, _LONGEST_PAUSE_S)
+            with self._one_pass:
+                self._pass()
+                reached = self._connection is not None
+            pause_s = _PAUSE_S if reached else min(2 * pause_s, _LONGEST_PAUSE_S)
 
     def _last_pass(self) -> Published:
-        done = self.publish()
-        connection = self._connection
-        if connection is not None:
-            try:
-                _pause(connection)
-            except tracker.AWAY as problem:
-                return Published(done.points_sent, done.points_left, tracker.in_one_line(problem))
+        with self._one_pass:
+            done = self._pass()
+            if self._look_again_at is not None and self._connection is not None:
+                self._connection = None
+                again = self._pass()
+                done = Published(done.points_sent + again.points_sent, 0, again.error)
+            if self._connection is not None:
+                try:
+                    self._pause(self._connection)
+                except tracker.AWAY as problem:
+                    done = Published(done.points_sent, 0, tracker.in_one_line(problem))
+            self._give_turn_back()
         return done
 
     def _pass(self) -> Published:
-        sent = 0
-        error: str | None = None
+        """Send everything new; what is left is not counted."""
+        done = _Pass()
         try:
-            connection = self._connected()
-            for update in self._backlog.updates():
-                sent += self._send(connection, update)
-            self._show(connection)
+            self._take_turn()
+            for _ in range(_TRIES):
+                self._send_all(self._connected(), done)
+                if not done.found_gone:
+                    break
+                self._connection, done.found_gone = None, False
+            if self._connection is not None:
+                self._show(self._connection)
+        except TurnTaken as taken:
+            return done.published(str(taken), locked=True)
         except tracker.AWAY as problem:
-            if tracker.is_our_mistake(problem):
-                raise
-            error = tracker.in_one_line(problem)
             self._connection = None  # what is there is looked up again
+            self._look_again_at = time.monotonic() + _LOOK_AGAIN_S
+            return done.published(tracker.in_one_line(problem))
         finally:
-            self._backlog.save()
-        left = self._backlog.left() if error else 0
-        damaged = "; ".join(self._backlog.problems.values())
-        return Published(sent, left, error or damaged or None)
+            if self._has_turn:
+                self._backlog.save()
+        wrong = [*self._backlog.problems.values(), *done.refused.values()]
+        return done.published("; ".join(wrong) or None)
 
-    def _connected(self) -> _Connection:
-        if self._connection is not None:
-            return self._connection
-        client = tracker.connect(self._uri)
-        experiment_id = tracker.ensure_experiment(
-            client, self._uri, self._storage, self._sweep, list(self._records.values())
-        )
-        runs = tracker.runs_of(client, experiment_id)
-        parent_id = tracker.ensure_sweep_run(client, experiment_id, runs, self._sweep)
-        connection = _Connection(client, experiment_id, parent_id)
-        for key, run in tracker.trial_runs(runs).items():
-            planned = json.dumps(key in self._records)
-            if run.data.tags.get(published.PLANNED) != planned:
-                client.set_tag(run.info.run_id, published.PLANNED, planned)
-            if key in self._records:
-                self._take_up(connection, key, run)
-        self._backlog.forget(self._records.keys() - connection.run_ids.keys())
-        self._connection = connection
-        return connection
+    def _take_turn(self) -> None:
+        if not self._has_turn:
+            self._turn.enter_context(turn(self._ledger.sweep(self._sweep.name).path, self._uri))
+            self._has_turn = True
 
-    def _take_up(self, connection: _Connection, key: str, run: Run) -> None:
-        """Go on with a run that is there already, from where it really is."""
-        connection.run_ids[key] = run.info.run_id
-        connection.statuses[key] = run.info.status
-        if run.data.params:
-            connection.with_params.add(key)
-        try:
-            outcome = self._backlog.outcome(key)
-            told = (run.info.status, run.data.tags.get(published.OUTCOME))
-            if outcome is not None and told == (tracker.STATUS[outcome], outcome):
-                self._backlog.closed(key)
-            else:
-                self._backlog.confirm(key, run.data.metrics)
-        except LedgerError:
-            # The pass itself looks at the trial again, and says it.
-            return
+    def _give_turn_back(self) -> None:
+        self._turn.close()
+        self._has_turn = False
 
-    def _send(self, connection: _Connection, update: Update) -> int:
-        """Bring one run up to date; the number of points that were sent."""
-        key, ending = update.record["key"], update.ending
-        run_id = self._run_for(connection, update)
-        if connection.statuses[key] != "RUNNING" and (update.points or ending is None):
-            connection.client.update_run(run_id, status="RUNNING")
-            tracker.log(connection.client, run_id, (), tags={published.OUTCOME: "running"})
-            connection.statuses[key] = "RUNNING"
-        groups = [published.rows_of_point(point) for point in update.points]
-        tags: dict[str, str] = {}
-        if ending is not None:
-            groups.append(published.rows_of_ending(update, ending))
-            texts = published.texts_of_ending(update, ending)
-            tags = tracker.as_tags(connection.client, run_id, texts)
-        batches = published.batches(groups, tracker.PER_CALL)
-        for number, batch in enumerate(batches, start=1):
-            params = {} if key in connection.with_params else published.params(update.record)
-            is_last = number == len(batches)
-            tracker.log(connection.client, run_id, batch, params, tags if is_last else None)
-            connection.with_params.add(key)
-            if batch:
-                self._backlog.sent(key, batch[-1][3])
-        if update.points:  # the last of them may have had nothing that can be sent
-            self._backlog.sent(key, update.points[-1].step)
-        if ending is not None:
-            self._end(connection, update, ending)
-        return len(update.points)
-
-    def _run_for(self, connection: _Connection, update: Update) -> str:
-        key = update.record["key"]
-        if key not in connection.run_ids:
-            connection.run_ids[key] = tracker.create_trial_run(
-                connection.client,
-                connection.experiment_id,
-                connection.parent_id,
-                update,
-                json.dumps(update.record["config"]),
+    def _connected(self) -> Connection:
+        self._take_up_new_trials()
+        is_late = self._look_again_at is not None and time.monotonic() > self._look_again_at
+        if self._connection is None or is_late:
+            self._connection = None
+            self._connection = connections.open_connection(
+                self._uri, self._ledger.root, self._sweep, self._records, self._backlog
             )
-            connection.statuses[key] = "RUNNING"
-        return connection.run_ids[key]
+            self._shown = _Shown()
+        if is_late:
+            self._look_again_at = None
+        return self._connection
 
-    def _end(self, connection: _Connection, update: Update, ending: Ending) -> None:
-        key, client = update.record["key"], connection.client
-        run_id, status = connection.run_ids[key], tracker.STATUS[ending.outcome.name]
-        if len(update.curve) > published.CURVE_POINTS:
-            client.log_text(run_id, published.curve_text(update.curve), "curve.csv")
-        # The status comes last: a run that has it needs no further look.
-        client.set_terminated(run_id, status, end_time=ending.time_ms)
-        connection.statuses[key] = status
-        self._backlog.closed(key)
+    def _take_up_new_trials(self) -> None:
+        new: list[Mapping[str, Any]] = []
+        while not self._new.empty():
+            new.append(self._new.get())
+        if not new:
+            return
+        self._records = {**self._records, **{record["key"]: record for record in new}}
+        self._backlog.extend(new)
+        if self._connection is not None:
+            connections.plan_more(self._connection, self._backlog, new)
+            tracker.ensure_experiment(
+                self._connection.client,
+                self._uri,
+                self._ledger.root,
+                self._sweep,
+                list(self._records.values()),
+            )
 
-    def _show(self, connection: _Connection) -> None:
+    def _send_all(self, connection: Connection, done: _Pass) -> None:
+        def send(key: str) -> None:
+            if self._given_up.is_set() or key in done.refused:
+                return
+            update = self._backlog.update(key)
+            if update is not None and connections.is_superseded(connection, update):
+                connections.begin_again(connection, self._backlog, key)
+                update = self._backlog.update(key)
+            if update is None:
+                return
+            try:
+                done.sent.append(connections.send(connection, self._backlog, update))
+            except tracker.AWAY as problem:
+                if not tracker.is_refusal(problem):
+                    raise
+                if connections.is_gone(connection, key):
+                    done.found_gone = True
+                else:
+                    done.refused[key] = f"{key}: {tracker.in_one_line(problem)}"
+
+        side_by_side(self._backlog.open(), send, tracker.threads_for(self._uri))
+
+    def _show(self, connection: Connection) -> None:
         """Bring the sweep's own run up to date, if anything has changed."""
-        standing = self._backlog.standing(self._sweep.objective)
-        is_old = time.monotonic() - connection.shown_at >= _ESTIMATE_EVERY_S
-        if standing == connection.standing and not is_old:
+        standing, shown = self._backlog.standing(), self._shown
+        is_old = time.monotonic() - shown.at_s >= _ESTIMATE_EVERY_S
+        if standing == shown.standing and not is_old:
             return
         metrics = self._metrics_of(standing)
         changed = {
-            name: value for name, value in metrics.items() if connection.metrics.get(name) != value
+            name: value for name, value in metrics.items() if shown.metrics.get(name) != value
         }
         if changed:
             now_ms = time.time_ns() // 1_000_000
@@ -238,10 +258,9 @@ class Publisher:
             ]
             note = pages.sweep_note(self._sweep, list(self._records.values()), standing)
             tracker.set_note(connection.client, connection.parent_id, rows, note)
-        if standing.ended == standing.total and standing != connection.standing:
+        if standing.ended == standing.total and standing != shown.standing:
             connection.client.set_terminated(connection.parent_id, "FINISHED")
-        connection.standing, connection.metrics = standing, metrics
-        connection.shown_at = time.monotonic()
+        self._shown = _Shown(standing, metrics, time.monotonic())
 
     def _metrics_of(self, standing: Standing) -> dict[str, float]:
         counts = ("finished", "diverged", "stopped", "failed", "running", "waiting")
@@ -253,13 +272,9 @@ class Publisher:
             found["seconds_left"] = self.seconds_left
         return found
 
-
-def _pause(connection: _Connection) -> None:
-    """Nothing runs any more: what has not ended waits for the next launch."""
-    for key, status in connection.statuses.items():
-        if status == "RUNNING":
-            connection.client.update_run(connection.run_ids[key], status=tracker.PAUSED)
-            connection.statuses[key] = tracker.PAUSED
-    standing = connection.standing
-    if standing is not None and standing.ended < standing.total:
-        connection.client.update_run(connection.parent_id, status=tracker.PAUSED)
+    def _pause(self, connection: Connection) -> None:
+        """Nothing runs any more: what has not ended waits for the next launch."""
+        connections.pause(connection)
+        standing = self._shown.standing
+        if standing is not None and standing.ended < standing.total:
+            connection.client.update_run(connection.parent_id, status=tracker.PAUSED)

@@ -14,6 +14,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
+from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeps.publishing import pages, published
@@ -35,8 +36,9 @@ STATUS = {
 }
 PAUSED = "SCHEDULED"  # to be continued by the next launch
 PER_CALL = 1_000  # metrics; the tracker's own limit
-_PER_PAGE = 1_000
-_PARENT = "mlflow.parentRunId"
+PARENT = "mlflow.parentRunId"
+_PER_PAGE = 250  # runs; a slow server must answer before we give up
+_AT_ONCE = 4  # trials; while the tracker writes one, the next is read and encoded
 _VIEW = f"mlflow.sharedViewState.{pages.VIEW_ID}"
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
@@ -48,7 +50,8 @@ def is_database(uri: str) -> bool:
 
 def connect(uri: str) -> MlflowClient:
     """A client that gives up soon: who waits here is never training, and asks again later."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    # Not even once: a run that was asked for twice is there twice. We ask again ourselves.
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     for name in ("mlflow", "alembic"):  # a new database is a page of migrations at INFO
@@ -57,12 +60,31 @@ def connect(uri: str) -> MlflowClient:
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     if uri.startswith("sqlite:///"):
         durable.make_folder(Path(uri.removeprefix("sqlite:///")).parent)
+    elif is_database(uri):
+        _probe(uri)  # MLflow itself would try for two minutes
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
-def is_our_mistake(problem: Exception) -> bool:
+def _probe(uri: str) -> None:
+    os.environ.setdefault("PGCONNECT_TIMEOUT", "10")
+    engine = create_engine(uri)
+    try:
+        engine.connect().close()
+    finally:
+        engine.dispose()
+
+
+def threads_for(uri: str) -> int:
+    """How many trials are best sent at once; a SQLite file has one writer at a time."""
+    return 1 if uri.startswith("sqlite") else _AT_ONCE
+
+
+def is_refusal(problem: Exception) -> bool:
     """Whether the tracker is there and refuses what it was sent."""
-    return getattr(problem, "error_code", "") == "INVALID_PARAMETER_VALUE"
+    return getattr(problem, "error_code", "") in {
+        "INVALID_PARAMETER_VALUE",
+        "RESOURCE_DOES_NOT_EXIST",
+    }
 
 
 def in_one_line(problem: Exception) -> str:
@@ -107,7 +129,13 @@ def ensure_experiment(
         # A server decides for itself where artifacts lie; a bare database would take the folder
         # in which we happen to stand.
         location = (storage.resolve() / "mlflow-artifacts").as_uri() if is_database(uri) else None
-        return client.create_experiment(sweep.name, artifact_location=location, tags=tags)
+        try:
+            return client.create_experiment(sweep.name, artifact_location=location, tags=tags)
+        except MlflowException as problem:
+            if problem.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        experiment = client.get_experiment_by_name(sweep.name)  # another machine was faster
+        assert experiment is not None
     if experiment.lifecycle_stage != "active":
         raise OSError(f"the experiment {sweep.name} was deleted in MLflow; restore it to publish")
     for name, text in tags.items():
@@ -130,17 +158,67 @@ def runs_of(client: MlflowClient, experiment_id: str) -> list[Run]:
         found += page
         token = page.token
         if not token:
-            return sorted(found, key=lambda run: (run.info.start_time, run.info.run_id))
+            return sorted(found, key=_age)
+
+
+def _age(run: Run) -> tuple[int, str]:
+    """Runs sorted by it stand in one order, whoever looks, and whatever they hold by then."""
+    return int(run.data.tags.get(published.TRACKED_MS, run.info.start_time)), run.info.run_id
 
 
 def trial_runs(runs: Sequence[Run]) -> dict[str, Run]:
-    """The run of each trial; should two processes have made one each, the older."""
+    """The run of each trial; should there be two, the one that has ended, or else has more of it."""
     found: dict[str, Run] = {}
     for run in runs:
         key = run.data.tags.get(published.KEY)
-        if key is not None:
-            found.setdefault(key, run)
+        if key is not None and (key not in found or _fullness(run) > _fullness(found[key])):
+            found[key] = run
     return found
+
+
+def _fullness(run: Run) -> tuple[bool, int]:
+    return run.data.tags.get(published.OUTCOME) != "running", len(run.data.metrics)
+
+
+def without_duplicates(client: MlflowClient, runs: Sequence[Run]) -> list[Run]:
+    """Of the runs of one trial, and of those of the whole sweep, the oldest; others are deleted.
+
+    Which is kept depends on nothing that changes: two publishers must not delete each other's.
+    """
+    kept: dict[str, Run] = {}
+    others: list[Run] = []
+    for run in sorted(runs, key=_age):
+        key = run.data.tags.get(published.KEY) or run.data.tags.get(published.SWEEP_NAME)
+        if key is None:
+            others.append(run)
+        elif key in kept:
+            client.set_tag(run.info.run_id, published.DUPLICATE_OF, kept[key].info.run_id)
+            client.delete_run(run.info.run_id)
+        else:
+            kept[key] = run
+    return sorted([*kept.values(), *others], key=_age)
+
+
+def withdraw(client: MlflowClient, run_id: str) -> None:
+    """Delete a run with points that no longer count; MLflow keeps it among the deleted ones."""
+    client.set_tag(run_id, published.OUTCOME, "superseded")
+    client.delete_run(run_id)
+
+
+def is_deleted(client: MlflowClient, run_id: str) -> bool:
+    """Whether a run that we made is no longer there."""
+    try:
+        return client.get_run(run_id).info.lifecycle_stage != "active"
+    except MlflowException as problem:
+        if problem.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return True
+
+
+def tag_if_other(client: MlflowClient, run: Run, name: str, text: str) -> None:
+    """Set a tag, unless the run has it already."""
+    if run.data.tags.get(name) != text:
+        client.set_tag(run.info.run_id, name, text)
 
 
 def sweep_run(runs: Sequence[Run]) -> Run | None:
@@ -165,14 +243,22 @@ def ensure_sweep_run(
 
 
 def create_trial_run(
-    client: MlflowClient, experiment_id: str, parent_id: str, update: Update, config: str
+    client: MlflowClient,
+    experiment_id: str,
+    parent_id: str,
+    update: Update,
+    config: str,
+    *,
+    tracked_ms: int,
 ) -> str:
     """A run for one trial, with all that is known of it from the start."""
     tags = {
-        _PARENT: parent_id,
+        PARENT: parent_id,
         published.KEY: update.record["key"],
         published.PLANNED: "true",
         published.OUTCOME: "running",
+        published.TRACKED_MS: str(tracked_ms),
+        **({published.DRIFT: update.drift} if update.drift else {}),
     }
     short = len(config) <= published.LONGEST_TAG
     run = client.create_run(

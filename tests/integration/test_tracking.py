@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from sweeps.publishing import pages, published, tracker
+from sweeps.publishing import published, tracker, views
 from sweeps.publishing.publisher import Publisher
 from sweeps.storage.ledger import Ledger
 from sweeps.tracking import (
@@ -125,8 +125,12 @@ def test_a_run_says_what_varies_and_how_it_ended(storage, uri):
         (run,) = runs[record["key"]]
         assert run.info.status == status[name]
         assert run.data.tags["outcome"] == name
-        assert run.data.metrics["diverged"] == (name == "diverged")
-        assert run.data.metrics["examples"] == record["examples"] * 1_000 / STEPS
+        assert run.data.tags["trial.attempts"] == "1"
+        if name == "failed":  # it may be tried again, and MLflow would keep both
+            assert run.data.metrics == {"loss": 1.5}
+        else:
+            assert run.data.metrics["diverged"] == (name == "diverged")
+            assert run.data.metrics["examples"] == record["examples"] * 1_000 / STEPS
         assert run.data.params.keys() == {"encoding.base", "model.width", "data.distinct", "seed"}
     assert runs[records[0]["key"]][0].info.run_name == "base5 width32 distinct2000 seed0"
     (parent,) = runs["sweep"]
@@ -257,8 +261,8 @@ def test_a_trial_that_is_damaged_after_it_was_published_stops_no_later_driver(st
     write_trial(ledger, records[2])
     result = Publisher(uri, ledger, sweep, records).publish()
     assert result.points_sent == 5
-    for record in records[:2]:
-        assert record["key"] in (result.error or "")
+    assert records[0]["key"] not in (result.error or "")  # published whole: not read again
+    assert records[1]["key"] in (result.error or "")
 
 
 def test_a_long_curve_is_thinned_the_same_way_however_it_is_cut_into_passes(storage, uri):
@@ -277,7 +281,7 @@ def test_a_long_curve_is_thinned_the_same_way_however_it_is_cut_into_passes(stor
     steps = [step for step, _, _ in history(client, run.info.run_id, "loss")]
     whole = published.thinned(ledger.trial(record["key"]).points(), record, ended=True)
     assert steps == [point.step for point in whole]
-    assert 150 <= len(steps) <= published.CURVE_POINTS
+    assert published.CURVE_POINTS - 5 <= len(steps) <= published.CURVE_POINTS
     assert steps[-1] == STEPS
     kept = client.download_artifacts(run.info.run_id, "curve.csv")
     assert len(Path(kept).read_text().splitlines()) == 1 + len(curve)
@@ -340,7 +344,7 @@ def test_the_server_command_hides_the_database_and_names_exactly_its_own_hosts(t
 
 def test_the_saved_view_has_the_form_that_mlflows_page_reads(storage, uri):
     sweep = sweep_of("view", bases=(18, 19))
-    view = json.loads(pages.saved_view(sweep, records_of(sweep)))
+    view = json.loads(views.saved_views(sweep, records_of(sweep))["lawsweep"])
     state = json.loads(view["state"])  # a text inside the text
     assert isinstance(view["createdAt"], int)
     assert state["orderByKey"] == "metrics.`accuracy`"
