@@ -11,7 +11,7 @@ from mlflow.entities import Run
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from sweeps.publishing import pages, published, tracker
+from sweeps.publishing import published, tracker, views
 from sweeps.spec import Sweep, from_resolved
 from trainers.schema import InputError, flattened
 
@@ -114,7 +114,7 @@ def view_link(uri_of_ui: str, uri: str, sweep_name: str) -> str:
         InputError: no such sweep is tracked there.
     """
     _, experiment_id = tracker.open_experiment(uri, sweep_name)
-    query = f"workflowType=machine_learning&viewStateShareKey={pages.VIEW_ID}"
+    query = f"workflowType=machine_learning&viewStateShareKey={views.TABLE}"
     return f"{uri_of_ui.rstrip('/')}/#/experiments/{experiment_id}/runs?{query}"
 
 

@@ -1,21 +1,26 @@
-"""What a person reads in the tracker: notes in Markdown, and the saved view with its charts."""
+"""What a person reads in the tracker: the notes of a sweep and of its own run, in Markdown."""
 
-import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweeps.publishing.backlog import Standing
-from sweeps.publishing.published import OUTCOME, PLANNED, shortly
-from sweeps.spec import Sweep
+from scipy import special
 
-VIEW_ID = "lawsweep"
+from sweeps.publishing.backlog import Standing
+from sweeps.publishing.published import LONGEST_TAG, run_name, shortly
+from sweeps.spec import Sweep
+from sweeps.wording import duration
+
 _BEST_SHOWN = 5
-_AXES_SHOWN = 4  # more would push the metrics off the screen
+_COLUMNS = 8  # values of the last axis that stand side by side in the grid
+_SPARE = 200  # characters for headings
 
 
 def experiment_note(sweep: Sweep, records: Sequence[Mapping[str, Any]]) -> str:
     """What the sweep asks; the first line is plain: the list of experiments shows it raw."""
-    first = sweep.about or f"Sweep {sweep.name}"
+    about = _one_line(sweep.about or f"Sweep {sweep.name}")
+    first, *rest = re.split(r"(?<=[.?!]) ", about, maxsplit=1)
     rows = [f"| `{field}` | {_several(values)} |" for field, values in varied(records).items()]
     table = ["| axis | values |", "|---|---|", *rows] if rows else []
     facts = [
@@ -23,14 +28,19 @@ def experiment_note(sweep: Sweep, records: Sequence[Mapping[str, Any]]) -> str:
         f" objective: {sweep.objective.metric}, {_best_word(sweep)}.",
         *([f"Source: {sweep.source}"] if sweep.source else []),
     ]
-    return "\n\n".join([_one_line(first), "\n\n".join(facts), "\n".join(table)]).strip() + "\n"
+    return "\n\n".join([first, *rest, *facts, "\n".join(table)]).strip() + "\n"
 
 
-def sweep_note(sweep: Sweep, records: Sequence[Mapping[str, Any]], standing: Standing) -> str:
-    """Where the sweep stands and what is best so far."""
-    metric = sweep.objective.metric
-    best = f"; best {metric} {standing.best[0][1]:.4g}" if standing.best else ""
-    first = f"{standing.ended} of {standing.total} trials have ended{best}."
+def sweep_note(
+    sweep: Sweep,
+    records: Sequence[Mapping[str, Any]],
+    standing: Standing,
+    seconds_left: float | None = None,
+) -> str:
+    """Where the sweep stands, its objective at each point of the axes, and what is best so far.
+
+    Never longer than a tag: of very many points the last are left out, and their number is said.
+    """
     states = {
         "finished": standing.finished,
         "diverged": standing.diverged,
@@ -39,136 +49,105 @@ def sweep_note(sweep: Sweep, records: Sequence[Mapping[str, Any]], standing: Sta
         "running": standing.running,
         "waiting": standing.waiting,
     }
-    counts = [
-        f"| {' | '.join(states)} |",
-        "|" + "---:|" * len(states),
-        f"| {' | '.join(str(count) for count in states.values())} |",
-    ]
-    by_key = {record["key"]: record for record in records}
-    fields = list(varied(records))
-    ranking = [
-        f"| {' | '.join([f'`{field}`' for field in fields])} | seed | {metric} |",
-        "|" + "---:|" * (len(fields) + 2),
-        *(
-            f"| {' | '.join(_cells(by_key[key], fields))} | {value:.6g} |"
-            for key, value in standing.best[:_BEST_SHOWN]
-        ),
-    ]
-    parts = [first, "\n".join(counts)]
+    counts = _table(
+        [*states, "hours of trials", "time left"],
+        [
+            [
+                *(str(count) for count in states.values()),
+                f"{standing.trial_hours:.3g}",
+                "" if seconds_left is None else duration(seconds_left),
+            ]
+        ],
+    )
+    metric, fields = sweep.objective.metric, list(varied(records))
+    parts = [_first_line(sweep, records, standing), counts]
     if standing.best and fields:
-        parts += [f"The {_best_word(sweep)} {metric} so far:", "\n".join(ranking)]
-    return "\n\n".join(parts) + "\n"
+        by_key = {record["key"]: record for record in records}
+        best = _table(
+            [*(f"`{field}`" for field in fields), "seed", metric],
+            [
+                [*_cells(by_key[key], fields), f"{value:.6g}"]
+                for key, value in standing.best[:_BEST_SHOWN]
+            ],
+        )
+        parts += [f"The {_best_word(sweep)} {metric} so far:", best]
+        rest = LONGEST_TAG - len("\n\n".join(parts)) - _SPARE
+        parts[2:2] = pooled(metric, records, dict(standing.best), rest)
+    return "\n\n".join(parts)[:LONGEST_TAG].rstrip() + "\n"
+
+
+def _first_line(sweep: Sweep, records: Sequence[Mapping[str, Any]], standing: Standing) -> str:
+    text = f"{standing.ended:,} of {standing.total:,} trials have ended"
+    if not standing.best:
+        return f"{text}."
+    key, value = standing.best[0]
+    record = next(record for record in records if record["key"] == key)
+    return f"{text}; best {sweep.objective.metric} {value:.4g} at {run_name(record)}."
+
+
+def pooled(
+    metric: str, records: Sequence[Mapping[str, Any]], values: Mapping[str, float], room: int
+) -> list[str]:
+    """A heading and a grid: the mean at each point of the axes, with its interval over the seeds.
+
+    The values of the last axis stand side by side if they are few; `room` is in characters.
+    """
+    axes = varied(records)
+    *down, across = axes
+    if not down or len(axes[across]) > _COLUMNS:
+        down, across = list(axes), None
+    cells: dict[tuple[str, ...], dict[str, list[float]]] = {}
+    for record in records:
+        point = record["point"]
+        row = cells.setdefault(tuple(_place(point, field) for field in down), {})
+        column = row.setdefault("" if across is None else _place(point, across), [])
+        if record["key"] in values:
+            column.append(values[record["key"]])
+    columns = list(dict.fromkeys(column for row in cells.values() for column in row))
+    last = across.rpartition(".")[2] if across is not None else ""
+    head = [metric if across is None else f"{last} {column}" for column in columns]
+    rows = [
+        [*row, *(_mean(found.get(column, [])) for column in columns)]
+        for row, found in cells.items()
+    ]
+    names = [*(f"`{field}`" for field in down), *head]
+    shown = len(rows)
+    while shown and len(_table(names, rows[:shown])) > room:
+        shown = shown * 3 // 4
+    if not shown:
+        return []
+    more = f"\n\n... and {len(rows) - shown:,} more rows" if shown < len(rows) else ""
+    title = f"{metric}: the mean over seeds, and the half-width of its 95 % Student t interval"
+    return [title, _table(names, rows[:shown]) + more]
+
+
+def _mean(values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    mean = math.fsum(values) / len(values)
+    if len(values) == 1:
+        return f"{mean:.4g}"
+    spread = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    half = float(special.stdtrit(len(values) - 1, 0.975)) * math.sqrt(spread / len(values))
+    return f"{mean:.4g} ± {half:.2g}"
+
+
+def _place(point: Mapping[str, Any], field: str) -> str:
+    return shortly(point[field]).replace("|", "\\|") if field in point else ""
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---:"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def varied(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """The fields of the axes, each with its values in the order of the plan."""
-    found: dict[str, list[Any]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for record in records:
         for field, value in record["point"].items():
-            values = found.setdefault(field, [])
-            if value not in values:
-                values.append(value)
-    return found
-
-
-def saved_view(sweep: Sweep, records: Sequence[Mapping[str, Any]]) -> str:
-    """The state of MLflow's page of runs: flat trials, the axes as columns, the charts drawn.
-
-    The format belongs to MLflow's page, not to its interface; a page that does not know it shows
-    its own default.
-    """
-    metric = sweep.objective.metric
-    fields = list(varied(records))
-    shown = list(dict.fromkeys([metric, "test_loss", "loss"]))
-    columns = [
-        *(f"params.`{field}`" for field in fields[:_AXES_SHOWN]),
-        "params.`seed`",
-        *(f"metrics.`{name}`" for name in shown),
-        f"tags.`{OUTCOME}`",
-    ]
-    state = {
-        "searchFilter": f"tags.`{PLANNED}` = 'true'",
-        "orderByKey": f"metrics.`{metric}`",
-        "orderByAsc": sweep.objective.mode == "min",
-        "selectedColumns": columns,
-        "runsHiddenMode": "SHOW_ALL",
-        "groupBy": None,
-        "hideEmptyCharts": True,
-        "compareRunSections": [
-            _section("axes", f"{metric} over the axes", columns=2),
-            _section("curves", "Curves", columns=3),
-        ],
-        "compareRunCharts": [*_charts_of_axes(metric, fields), *_curve_charts(metric)],
-        "isAccordionReordered": True,
-    }
-    text = json.dumps(state, separators=(",", ":"))  # a text inside a text, as the page wants it
-    return json.dumps({"name": sweep.name, "createdAt": 0, "state": text})
-
-
-def _charts_of_axes(metric: str, fields: Sequence[str]) -> list[dict[str, Any]]:
-    scatter = [
-        {
-            **_chart(f"scatter-{field}", "SCATTER", "axes", f"{metric} against {field}"),
-            "xaxis": {"key": field, "type": "PARAM"},
-            "yaxis": {"key": metric, "type": "METRIC", "dataAccessKey": metric},
-            "runsCountToCompare": 1000,
-        }
-        for field in fields[:2]
-    ]
-    parallel = {
-        **_chart("parallel", "PARALLEL", "axes", "All axes"),
-        "selectedParams": list(fields),
-        "selectedMetrics": [metric],
-        "showAllRuns": True,
-        "runsCountToCompare": 1000,
-    }
-    return [*scatter, *([parallel] if len(fields) > 1 else [])]
-
-
-def _curve_charts(metric: str) -> list[dict[str, Any]]:
-    names = dict.fromkeys(["loss", "test_loss", metric])
-    return [
-        {
-            **_chart(f"line-{name}", "LINE", "curves", name),
-            "metricKey": name,
-            "selectedMetricKeys": [name],
-            "scaleType": "log" if name.endswith("loss") else "linear",
-            "xAxisKey": "step",
-            "xAxisScaleType": "linear",
-            "lineSmoothness": 0,
-            "useGlobalXaxisKey": True,
-            "useGlobalLineSmoothing": True,
-            "ignoreOutliers": False,
-            "range": {},
-            "yAxisKey": "metric",
-            "yAxisExpressions": [],
-            "runsCountToCompare": 1000,
-        }
-        for name in names
-    ]
-
-
-def _chart(uuid: str, kind: str, section: str, name: str) -> dict[str, Any]:
-    return {
-        "uuid": uuid,
-        "type": kind,
-        "metricSectionId": section,
-        "displayName": name,
-        "deleted": False,
-        "isGenerated": False,
-    }
-
-
-def _section(uuid: str, name: str, columns: int) -> dict[str, Any]:
-    return {
-        "uuid": uuid,
-        "name": name,
-        "display": True,
-        "columns": columns,
-        "isReordered": True,
-        "deleted": False,
-        "isGenerated": False,
-    }
+            found.setdefault(field, {}).setdefault(shortly(value), value)
+    return {field: list(values.values()) for field, values in found.items()}
 
 
 def _cells(record: Mapping[str, Any], fields: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from sweeps.publishing import pages, published
+from sweeps.publishing import pages, published, views
 from sweeps.publishing.provenance import provenance
 from sweeps.publishing.published import Row, Update
 from sweeps.secrets import masked
@@ -39,7 +39,7 @@ PER_CALL = 1_000  # metrics; the tracker's own limit
 PARENT = "mlflow.parentRunId"
 _PER_PAGE = 250  # runs; a slow server must answer before we give up
 _AT_ONCE = 4  # trials; while the tracker writes one, the next is read and encoded
-_VIEW = f"mlflow.sharedViewState.{pages.VIEW_ID}"
+_VIEW = "mlflow.sharedViewState."
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
@@ -120,7 +120,7 @@ def ensure_experiment(
     """The experiment of a sweep, made if need be, with its note and its saved view up to date."""
     tags = {
         published.NOTE: pages.experiment_note(sweep, records),
-        _VIEW: pages.saved_view(sweep, records),
+        **{f"{_VIEW}{name}": text for name, text in views.saved_views(sweep, records).items()},
         "mlflow.experimentKind": "custom_model_development",
     }
     tags = {name: text for name, text in tags.items() if len(text) <= published.LONGEST_TAG}
