@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from sweeps.publishing.publisher import Publisher
     from sweeps.spec import Sweep
     from sweeps.storage.ledger import Ledger
+    from sweeps.workers import Workers
 
     Check = Callable[[Sweep], None]
 
@@ -46,6 +48,18 @@ TrackingOption = Annotated[
     typer.Option(
         envvar="LAWSWEEP_TRACKING", help="MLflow URI [default: SQLite inside the storage folder]."
     ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", min=1, max=100_000, help="How many at once, where the cluster grows."
+    ),
+]
+DeviceKindOption = Annotated[
+    str | None, typer.Option(help="The kind of GPU to train on, as Ray names it: A100, H100, T4.")
+]
+PacksPerGpuOption = Annotated[
+    int | None, typer.Option(min=1, max=64, help="How many packs share a GPU.")
 ]
 NameArgument = Annotated[str | None, typer.Argument(help="One of them, with its fields.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -86,7 +100,15 @@ def launch(
     changes: SetOption = [],  # noqa: B006
     storage: StorageOption = DEFAULT_STORAGE,
     tracking: TrackingOption = None,
-    address: Annotated[str | None, typer.Option(help="A running Ray cluster.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="A running Ray cluster: host:port, or auto.")
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Join a cluster without a token, on loopback only.")
+    ] = False,
+    asked: WorkersOption = None,
+    device_kind: DeviceKindOption = None,
+    packs_per_gpu: PacksPerGpuOption = None,
     inline: Annotated[bool, typer.Option("--inline", help="Train here, without Ray.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a long sweep.")] = False,
     save_every: Annotated[
@@ -112,14 +134,23 @@ def launch(
     hook = hook_address(notify) if notify else None
     if inline and address is not None:
         raise InputError("--inline: expected no --address beside it")
+    if insecure and address is None:
+        raise InputError("--insecure: expected an --address beside it")
     console = Console()
     ledger = Ledger(storage)
     planned = _planned(sweep, changes, context.obj)
     device, workers = _here()
+    wanted = planned.sweep.workers.but(
+        count=asked, device_kind=device_kind, packs_per_gpu=packs_per_gpu
+    )
+    workers = wanted.on_one_machine(device, workers)
     if storage.exists() and not storage.is_dir():
         raise InputError(f"--storage {storage}: expected a folder, got a file")
     publisher = _publisher(planned, ledger, tracking, console)
     priced = price(planned, ledger, device=device, workers=workers)
+    if priced.packs and address is not None:
+        address, workers = _joined(address, storage, wanted, insecure=insecure)
+        priced = replace(priced, workers=workers)
     show_price(priced, console)
     if not yes and priced.seconds > _ASK_ABOVE_S and sys.stdin.isatty():
         typer.confirm("Start?", abort=True)
@@ -128,7 +159,7 @@ def launch(
             drive,
             priced,
             ledger,
-            train=_trainer(priced, ledger, address, inline, device, save_every),
+            train=_trainer(priced, ledger, address, wanted, inline, device, save_every),
             publisher=publisher,
             console=console,
         )
@@ -339,6 +370,7 @@ def _trainer(
     price: Price,
     ledger: Ledger,
     address: str | None,
+    wanted: Workers,
     inline: bool,
     device: str,
     save_every_s: float,
@@ -352,8 +384,9 @@ def _trainer(
             train_inline, ledger=ledger, sweep=name, device=device, save_every_s=save_every_s
         )
     if address is None:
-        # Ray reads it when it is imported: its own cluster then listens on this machine alone
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        from sweeps.running.joining import prepare_own
+
+        prepare_own()
     from sweeps.running.launch import train_on_ray
 
     return partial(
@@ -362,8 +395,19 @@ def _trainer(
         sweep=name,
         address=address,
         workers=price.workers,
+        wanted=wanted,
         save_every_s=save_every_s,
     )
+
+
+def _joined(address: str, storage: Path, wanted: Workers, *, insecure: bool) -> tuple[str, int]:
+    """The cluster as host:port and its number of workers, once it and each of its nodes have passed."""
+    from sweeps.running.joining import prepare_joining
+
+    found = prepare_joining(address, insecure=insecure)
+    from sweeps.running.nodes import checked
+
+    return found, checked(found, storage, wanted)
 
 
 def _publisher(

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from ray import tune
 
 from sweeps.planning.cost import Pack
-from sweeps.running.cluster import cluster, cluster_workers, has_gpus
+from sweeps.running.cluster import cluster, resources, worker_count
 from sweeps.running.stopping import stopping
 from sweeps.running.worker import PackTrainable
 from sweeps.storage.ledger import Ledger
+from sweeps.workers import Workers
 
 _LOST_WORKERS = 3  # a pack whose worker dies starts again from its checkpoints, so often
 
@@ -22,6 +23,7 @@ def train_on_ray(
     *,
     address: str | None,
     workers: int,
+    wanted: Workers,
     save_every_s: float,
 ) -> None:
     """Train the open packs on a Ray cluster, each worker one pack at a time, longest first.
@@ -42,7 +44,7 @@ def train_on_ray(
     try:
         with cluster(address, workers), stopping(folder):
             tuner = tune.Tuner(
-                tune.with_resources(PackTrainable, {"cpu": 1, "gpu": int(has_gpus())}),
+                tune.with_resources(PackTrainable, resources(wanted)),
                 param_space={
                     "pack": tune.grid_search([_name(pack) for pack in packs]),
                     "storage": str(ledger.root.resolve()),
@@ -50,7 +52,7 @@ def train_on_ray(
                     "save_every_s": save_every_s,
                 },
                 tune_config=tune.TuneConfig(
-                    reuse_actors=True, max_concurrent_trials=cluster_workers()
+                    reuse_actors=True, max_concurrent_trials=worker_count(wanted)
                 ),
                 run_config=tune.RunConfig(
                     name=scratch.name,
