@@ -107,7 +107,9 @@ class Field:
 
 def main() -> None:
     """Run the campaign and print its table."""
-    parser = argparse.ArgumentParser(description="Kill one sweep again and again, and check what is left.")
+    parser = argparse.ArgumentParser(
+        description="Kill one sweep again and again, and check what is left."
+    )
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--trials", type=int, default=64, help="a multiple of four")
     parser.add_argument("--seed", type=int, default=1)

@@ -18,8 +18,8 @@ trial:
   model: {kind: transformer, width: 16, heads: 2}
   optimizer: {kind: adam, lr: 3.0e-3}
   batch_size: 32
-  budget: {steps: 10_000}
-  evaluation: {points: 200, examples: 20, class_examples: 2}
+  budget: {steps: 3_000}
+  evaluation: {points: 100, examples: 20, class_examples: 2}
 replicates: 2
 objective: {metric: accuracy, mode: max}
 """
