@@ -9,13 +9,17 @@ from pydantic import Field, model_validator
 from typing_extensions import override
 
 from sweeps.axis import FieldPath
+from sweeps.wording import written
 from trainers.schema import Frozen
 
 _MANY = 10**9  # places of a space: more need not be counted
+_SHOWN = 12
 
 
 class Range(Frozen, ABC):
     """The values that one field may take; uniform random numbers in [0, 1) are mapped onto them."""
+
+    kind: Any  # a subclass says Literal[its name]
 
     @abstractmethod
     def at(self, share: float) -> Any:
@@ -32,6 +36,13 @@ class Range(Frozen, ABC):
     @abstractmethod
     def holds(self, value: Any) -> bool:
         """Whether a value lies in the range: one of an earlier suggestion may not, in a changed file."""
+
+    def words(self) -> str:
+        """The range as a person reads it: `0.0001 to 0.1, log_uniform`."""
+        ends = [written(value) for value in self.ends()]
+        if self.places() == len(ends):
+            return ", ".join(ends if len(ends) <= _SHOWN else [*ends[:_SHOWN], "..."])
+        return f"{ends[0]} to {ends[-1]}, {self.kind}"
 
 
 class _Between(Range, ABC):
@@ -306,6 +317,12 @@ class Search(Frozen):
                     raise ValueError(f"expected {other} or {one} in the space, got both")
         return self
 
+    def words(self) -> str:
+        """Who suggests trials and who stops them, as a person says it."""
+        by = f"searched by {self.searcher.kind} with seed {self.searcher.seed}"
+        stopped = self.scheduler.kind
+        return by if stopped == "none" else f"{by}, stopped early by {stopped}"
+
     def places(self) -> int | None:
         """How many points the space has; None: a continuum, or more than anybody could try."""
         total = 1
@@ -313,3 +330,8 @@ class Search(Frozen):
             places = one.places()
             total = _MANY if places is None else min(_MANY, total * places)
         return None if total >= _MANY else total
+
+
+def whole_count(search: Search | None, known: int) -> int:
+    """How many trials a sweep has in the end, of which so many are known by now."""
+    return known if search is None else max(known, search.trials)

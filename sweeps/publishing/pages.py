@@ -21,11 +21,13 @@ def experiment_note(sweep: Sweep, records: Sequence[Mapping[str, Any]]) -> str:
     """What the sweep asks; the first line is plain: the list of experiments shows it raw."""
     about = _one_line(sweep.about or f"Sweep {sweep.name}")
     first, *rest = re.split(r"(?<=[.?!]) ", about, maxsplit=1)
-    rows = [f"| `{field}` | {_several(values)} |" for field, values in varied(records).items()]
+    searched = {} if sweep.search is None else sweep.search.space
+    fields = {field: _several(values) for field, values in varied(records).items()}
+    fields |= {field: one.words() for field, one in searched.items()}  # the same as it grows
+    rows = [f"| `{field}` | {words} |" for field, words in fields.items()]
     table = ["| axis | values |", "|---|---|", *rows] if rows else []
     facts = [
-        f"{len(records)} trials, {sweep.replicates} for each point;"
-        f" objective: {sweep.objective.metric}, {_best_word(sweep)}.",
+        f"{_count(sweep, records)}; objective: {sweep.objective.metric}, {_best_word(sweep)}.",
         *([f"Source: {sweep.source}"] if sweep.source else []),
     ]
     return "\n\n".join([first, *rest, *facts, "\n".join(table)]).strip() + "\n"
@@ -159,6 +161,12 @@ def _cells(record: Mapping[str, Any], fields: Sequence[str]) -> list[str]:
 def _several(values: Sequence[Any]) -> str:
     texts = [shortly(value).replace("|", "\\|") for value in values]
     return ", ".join(texts if len(texts) <= 12 else [*texts[:6], "...", *texts[-2:]])
+
+
+def _count(sweep: Sweep, records: Sequence[Mapping[str, Any]]) -> str:
+    if sweep.search is None:
+        return f"{len(records)} trials, {sweep.replicates} for each point"
+    return f"{sweep.search.trials} trials, {sweep.search.words()}"
 
 
 def _best_word(sweep: Sweep) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import Any
 
@@ -17,6 +17,7 @@ from sweeps.publishing.backlog import Backlog, Standing
 from sweeps.publishing.connection import Connection
 from sweeps.publishing.published import Row
 from sweeps.publishing.turn import TurnTaken, turn
+from sweeps.search import whole_count
 from sweeps.spec import Sweep
 from sweeps.storage.ledger import Ledger
 
@@ -244,6 +245,8 @@ class Publisher:
     def _show(self, connection: Connection) -> None:
         """Bring the sweep's own run up to date, if anything has changed."""
         standing, shown = self._backlog.standing(), self._shown
+        whole = whole_count(self._sweep.search, standing.total)
+        standing = replace(standing, total=whole)
         is_old = time.monotonic() - shown.at_s >= _ESTIMATE_EVERY_S
         if standing == shown.standing and not is_old:
             return
@@ -256,7 +259,9 @@ class Publisher:
             rows: list[Row] = [
                 (name, value, now_ms, standing.ended) for name, value in changed.items()
             ]
-            note = pages.sweep_note(self._sweep, list(self._records.values()), standing)
+            note = pages.sweep_note(
+                self._sweep, list(self._records.values()), standing, self.seconds_left
+            )
             tracker.set_note(connection.client, connection.parent_id, rows, note)
         if standing.ended == standing.total and standing != shown.standing:
             connection.client.set_terminated(connection.parent_id, "FINISHED")
