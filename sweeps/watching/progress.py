@@ -1,6 +1,7 @@
 """The progress of a sweep as one live screen, or as plain lines where there is no terminal."""
 
 import time
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
@@ -10,10 +11,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.watching.watch import Cell, Grid, Snapshot
+from sweeps.watching.grid import Cell, Grid
+from sweeps.watching.watch import Snapshot
 from sweeps.wording import duration
 
 _LINE_EVERY_S = 10.0
+_LONGEST = 200  # signs of a text that other programs have written
 _STYLES = {
     "finished": "green",
     "running": "cyan",
@@ -25,34 +28,46 @@ _STYLES = {
 
 
 def show(snap: Snapshot) -> RenderableType:
-    """A sweep on one screen: how far, how long, in which states, the best, and the axes."""
+    """A sweep on one screen: how far, how long, in which states, the best, the axes, what failed."""
     head = Table.grid(padding=(0, 2), expand=False)
-    bar = ProgressBar(total=1.0, completed=snap.share, width=32)
+    bar = ProgressBar(total=1.0, completed=snap.share, width=24)
     head.add_row(
-        Text(snap.sweep, style="bold"),
-        bar,
-        Text(f"{snap.ended} of {snap.total} trials"),
-        _times(snap),
+        Text(snap.sweep, style="bold"), bar, Text(f"{snap.ended:,} of {snap.total:,} trials")
     )
-    parts: list[RenderableType] = [head, _states(snap)]
+    parts: list[RenderableType] = [head]
+    parts += [part for part in (_times(snap), _states(snap), _speed(snap)) if part.plain]
     if snap.best:
         parts.append(Text.assemble(("best so far  ", "dim"), snap.best))
     if snap.grid is not None and any(cell.mean is not None for cell in snap.grid.cells.values()):
         parts += [Text(), _table(snap.grid)]
-    # Reasons and notes are texts of other programs: never read as markup.
-    parts += [Text(f"failed  {failure}", style="red") for failure in snap.failures]
+    for failure in snap.failures:
+        # Reasons and notes are texts of other programs: never read as markup, and never long.
+        parts.append(_short(f"failed  {failure.text}", style="red"))
+        if failure.log:
+            parts.append(Text(f"  {failure.log}", style="dim", overflow="fold"))
     if snap.publishing:
-        parts.append(Text(snap.publishing, style="dim"))
+        parts.append(_short(snap.publishing, style="dim"))
     return Group(*parts)
 
 
 def line(snap: Snapshot) -> str:
     """The same in one line."""
     states = ", ".join(f"{count} {name}" for name, count in _counts(snap).items() if count)
-    parts = [f"{snap.sweep}: {snap.ended} of {snap.total} ended", states, _times(snap).plain]
+    parts = [f"{snap.sweep}: {snap.ended:,} of {snap.total:,} ended", states, _times(snap).plain]
+    if snap.elapsed_s is not None:
+        parts.append(", ".join(_speed(snap).plain.split("   ")))
     if snap.best:
         parts.append(f"best {snap.best}")
     return "; ".join(part for part in parts if part)
+
+
+def finish_time(now: datetime, left_s: float) -> str:
+    """When it will be done, by the clock on the wall: `17:42`, `Tue 17:42`, `2 Mar 17:42`."""
+    end = now + timedelta(seconds=left_s)
+    days = (end.date() - now.date()).days
+    if days == 0:
+        return f"{end:%H:%M}"
+    return f"{end:%a %H:%M}" if days < 7 else f"{end.day} {end:%b %H:%M}"
 
 
 class Screen:
@@ -104,22 +119,42 @@ def _states(snap: Snapshot) -> Text:
     text = Text()
     for name, count in _counts(snap).items():
         if count:
-            text.append(f"{count} {name}", style=_STYLES[name])
+            text.append(f"{count:,} {name}", style=_STYLES[name])
             text.append("   ")
     if snap.reused:
-        text.append(f"{snap.reused} of them from before   ", style="dim")
-    if snap.examples_per_s is not None:
-        text.append(f"{snap.examples_per_s:,.0f} examples/s", style="dim")
+        text.append(f"{snap.reused:,} of them from before", style="dim")
     return text
+
+
+def _speed(snap: Snapshot) -> Text:
+    """How busy workers and devices are, and what they get done; nothing when nobody trains."""
+    if snap.elapsed_s is None:
+        return Text()
+    parts: list[str] = []
+    if snap.workers is not None:
+        parts.append(f"{snap.busy} of {max(snap.busy, snap.workers)} workers busy")
+    elif snap.busy:
+        parts.append(f"{snap.busy} workers busy")
+    if snap.devices:
+        parts.append(snap.devices)
+    if snap.examples_per_s is not None:
+        parts.append(f"{snap.examples_per_s:,.0f} examples/s")
+    return Text("   ".join(parts), style="dim")
 
 
 def _times(snap: Snapshot) -> Text:
     if snap.elapsed_s is None:
         return Text("" if snap.ended == snap.total else "nobody runs it now")
-    left = (
-        "" if snap.left_s is None or snap.ended == snap.total else f", {duration(snap.left_s)} left"
-    )
-    return Text(f"{duration(snap.elapsed_s)}{left}")
+    text = duration(snap.elapsed_s)
+    if snap.left_s is not None and snap.ended < snap.total:
+        end = finish_time(datetime.now(), snap.left_s)
+        text = f"{text}, {duration(snap.left_s)} left, done at {end}"
+    return Text(text)
+
+
+def _short(text: str, style: str) -> Text:
+    words = " ".join(text.split())
+    return Text(words if len(words) <= _LONGEST else f"{words[: _LONGEST - 3]}...", style=style)
 
 
 def _table(grid: Grid) -> Table:

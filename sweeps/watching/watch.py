@@ -2,42 +2,32 @@
 
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any
 
-from sweeps.publishing.published import run_name, shortly
+from sweeps.publishing.published import run_name
 from sweeps.spec import Sweep
-from sweeps.storage.curve import CurveReader, LedgerError
-from sweeps.storage.ledger import Attempt, Ending, Ledger
+from sweeps.storage.attempt import NOTES_FILE
+from sweeps.storage.curve import CurveReader
+from sweeps.storage.ledger import Ledger
+from sweeps.storage.records import LedgerError
+from sweeps.watching.device_use import DeviceUse
+from sweeps.watching.forecast import Forecast
+from sweeps.watching.grid import Grid, grid, two_fields
+from sweeps.watching.seen import Seen, look_at
 
 _RATE_OVER_S = 60.0  # long enough that the reports of packs even out
 _MOST_FAILURES = 3
-_MOST_ROWS = 10
-_MOST_COLUMNS = 6
 
 
 @dataclass(frozen=True)
-class Cell:
-    """The trials at one place of the grid."""
+class Failure:
+    """Trials that failed for one reason, or files that are damaged."""
 
-    mean: float | None  # of the objective so far, over trials that neither diverged nor failed
-    ended: int
-    total: int
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The objective so far over the first axis, and over the second where there is one."""
-
-    metric: str
-    row_field: str
-    column_field: str  # empty when there is one axis
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    cells: dict[tuple[str, str], Cell]
+    text: str
+    log: str = ""  # the path of the newest one's traceback
 
 
 @dataclass(frozen=True)
@@ -54,11 +44,14 @@ class Snapshot:
     waiting: int
     reused: int  # ended before this launch
     share: float  # of the planned FLOPs that need no more work
+    busy: int  # workers that train something
+    workers: int | None  # None where only the driver knows
+    devices: str
     examples_per_s: float | None  # None until something was seen to move
     elapsed_s: float | None  # since the launch; None when nobody runs the sweep
     left_s: float | None
     best: str
-    failures: tuple[str, ...]  # the newest first
+    failures: tuple[Failure, ...]  # the newest first
     grid: Grid | None
     publishing: str
 
@@ -68,40 +61,48 @@ class Snapshot:
         return self.finished + self.diverged + self.stopped + self.failed
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """One trial at the last look."""
-
-    record: Mapping[str, Any]
-    step: int
-    objective: float | None
-    ending: Ending | None
-    started_ms: int  # of its last attempt
-
-    @property
-    def trained(self) -> float:
-        """The share of its steps that are done."""
-        return min(1.0, self.step / self.record["steps"])
-
-
 class Watch:
-    """Looks again and again: ended trials are read once, growing curves from the last byte read."""
+    """Looks again and again: ended trials are read once, growing curves from the last byte read.
 
-    def __init__(self, ledger: Ledger, sweep: Sweep, trials: Sequence[Mapping[str, Any]]) -> None:
+    A driver passes what the plan expects, and what tells how busy this machine is.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        sweep: Sweep,
+        trials: Sequence[Mapping[str, Any]],
+        forecast: Forecast | None = None,
+        devices: DeviceUse | None = None,
+    ) -> None:
         self._ledger = ledger
         self._sweep = sweep
         self._records = {record["key"]: record for record in trials}
+        self._fields = two_fields(trials)
+        self._forecast = forecast
+        self._devices = devices
         self._curves: dict[str, CurveReader] = {}
-        self._ended: dict[str, _Seen] = {}
+        self._ended: dict[str, Seen] = {}
+        self._resting: dict[str, tuple[int, Seen]] = {}  # begun by an earlier driver, and its time
+        self._first_steps: dict[str, int] | None = None
         self._rates: deque[tuple[float, float, float]] = deque()  # time, examples, FLOPs
 
     def snapshot(self, publishing: str = "") -> Snapshot:
         """The sweep now; `publishing` is a note about the tracker, passed on as it is."""
         since_ms = self._ledger.sweep(self._sweep.name).since_ms()
-        seen, problems = self._look()
+        seen, problems = self._look(since_ms)
+        if self._first_steps is None:
+            # a trial that this driver has begun already is all its work
+            self._first_steps = {
+                trial.record["key"]: 0 if _is_of(trial, since_ms) else trial.step for trial in seen
+            }
         ended = [trial for trial in seen if trial.ending is not None]
-        running = [trial for trial in seen if trial.ending is None and _is_of(trial, since_ms)]
-        names = [trial.ending.outcome.name for trial in ended if trial.ending is not None]
+        running = [
+            trial
+            for trial in seen
+            if trial.ending is None and trial.worker is not None and _is_of(trial, since_ms)
+        ]
+        names = Counter(trial.ending.outcome.name for trial in ended if trial.ending is not None)
         planned = sum(record["flops"] for record in self._records.values())
         left = planned - sum(
             trial.record["flops"] * (1.0 if trial.ending is not None else trial.trained)
@@ -111,55 +112,67 @@ class Watch:
         return Snapshot(
             sweep=self._sweep.name,
             total=len(self._records),
-            finished=names.count("finished"),
-            diverged=names.count("diverged"),
-            stopped=names.count("stopped"),
-            failed=names.count("failed"),
+            finished=names["finished"],
+            diverged=names["diverged"],
+            stopped=names["stopped"],
+            failed=names["failed"],
             running=len(running),
             waiting=len(self._records) - len(ended) - len(running),
             reused=len(ended) - sum(_is_of(trial, since_ms) for trial in ended) if since_ms else 0,
             share=1.0 - left / planned if planned else 0.0,
+            busy=len({trial.worker for trial in running}),
+            workers=None if self._forecast is None else self._forecast.workers,
+            devices="" if self._devices is None else self._devices.look(),
             examples_per_s=None if rate is None else rate[0],
             elapsed_s=None if since_ms is None else max(0.0, time.time() - since_ms / 1000),
-            left_s=None if rate is None else max(0.0, left) / rate[1],
+            left_s=self._left_s(seen, since_ms, left, rate),
             best=_best(self._sweep, ended),
-            failures=(*problems, *_failures(ended))[:_MOST_FAILURES],
-            grid=_grid(self._sweep, self._records.values(), seen),
+            failures=(*problems, *self._failures(ended))[:_MOST_FAILURES],
+            grid=grid(self._sweep.objective.metric, self._fields, self._records.values(), seen),
             publishing=publishing,
         )
 
-    def _look(self) -> tuple[list[_Seen], list[str]]:
+    def _look(self, since_ms: int | None) -> tuple[list[Seen], list[Failure]]:
         """Every trial that was begun, and what is wrong with the files of some."""
         seen = list(self._ended.values())
-        problems: list[str] = []
+        problems: list[Failure] = []
         for key in sorted((self._ledger.keys() & self._records.keys()) - self._ended.keys()):
             try:
-                trial = self._trial(key)
+                trial = self._trial(key, since_ms)
             except LedgerError as error:
-                problems.append(str(error))
+                problems.append(Failure(str(error)))
                 continue
             seen.append(trial)
             if trial.ending is not None:
                 self._ended[key] = trial
-                del self._curves[key]
+                self._curves.pop(key, None)
+                self._resting.pop(key, None)
         return seen, problems
 
-    def _trial(self, key: str) -> _Seen:
+    def _trial(self, key: str, since_ms: int | None) -> Seen:
         folder = self._ledger.trial(key)
-        ending = folder.ended()  # before the curve, so that the curve has all that came before
-        points = self._curves.setdefault(key, CurveReader(folder.path)).read()
+        changed_ns = folder.path.stat().st_mtime_ns  # a new attempt, or the outcome
+        if key in self._resting and self._resting[key][0] == changed_ns:
+            return self._resting[key][1]
+        curve = self._curves.setdefault(key, CurveReader(folder.path))
         metric = self._sweep.objective.metric
-        found = [point.values[metric] for point in points if metric in point.values]
-        objective = found[-1] if found else None
-        step = points[-1].step if points else 0
-        if ending is not None:
-            step = ending.outcome.step
-            objective = ending.outcome.metrics.get(metric, objective)
-        attempts = folder.attempts()
-        started_ms = Attempt(attempts[-1]).started_ms() if attempts else None
-        return _Seen(self._records[key], step, objective, ending, started_ms or 0)
+        trial = look_at(folder, self._records[key], metric, curve, since_ms)
+        if trial.ending is None and since_ms is not None and trial.started_ms < since_ms:
+            self._resting[key] = (changed_ns, trial)
+        return trial
 
-    def _rate(self, seen: Sequence[_Seen]) -> tuple[float, float] | None:
+    def _left_s(
+        self,
+        seen: Sequence[Seen],
+        since_ms: int | None,
+        left_flops: float,
+        rate: tuple[float, float] | None,
+    ) -> float | None:
+        if self._forecast is not None and since_ms is not None:
+            return self._forecast.left_s(seen, self._first_steps or {}, since_ms)
+        return None if rate is None else max(0.0, left_flops) / rate[1]
+
+    def _rate(self, seen: Sequence[Seen]) -> tuple[float, float] | None:
         """Examples and FLOPs a second over the last minute; None when nothing has moved."""
         now = time.monotonic()
         examples = sum(trial.record["examples"] * trial.trained for trial in seen)
@@ -172,18 +185,41 @@ class Watch:
             return None
         return (examples - examples_then) / (now - then), (flops - flops_then) / (now - then)
 
+    def _failures(self, ended: Iterable[Seen]) -> list[Failure]:
+        """Failed trials by their reason, the newest first, with the log of the newest of each."""
+        by_reason: dict[str, list[tuple[int, Seen]]] = {}
+        for trial in ended:
+            if trial.ending is not None and trial.ending.outcome.name == "failed":
+                reason = trial.ending.outcome.reason
+                by_reason.setdefault(reason, []).append((trial.ending.time_ms, trial))
+        newest = [
+            (*max(trials, key=lambda pair: pair[0]), len(trials), reason)
+            for reason, trials in by_reason.items()
+        ]
+        found: list[Failure] = []
+        for _, trial, count, reason in sorted(newest, key=lambda one: -one[0])[:_MOST_FAILURES]:
+            name = run_name(trial.record)
+            others = f" and {count - 1:,} more" if count > 1 else ""
+            attempts = self._ledger.trial(trial.record["key"]).attempts()
+            log = attempts[-1] / NOTES_FILE if attempts else None
+            there = log is not None and log.exists()
+            found.append(Failure(f"{name}{others}: {reason}", str(log) if there else ""))
+        return found
+
 
 def snapshot(ledger: Ledger, sweep: Sweep, trials: Sequence[Mapping[str, Any]]) -> Snapshot:
     """One look, for a command that looks once; without a second look nothing is known of speed."""
     return Watch(ledger, sweep, trials).snapshot()
 
 
-def _is_of(trial: _Seen, since_ms: int | None) -> bool:
-    """Whether the driver of now has begun this trial; without a driver nothing runs."""
-    return since_ms is not None and trial.started_ms >= since_ms
+def _is_of(trial: Seen, since_ms: int | None) -> bool:
+    """Whether the driver of now has trained this trial; without a driver nothing runs."""
+    if since_ms is None:
+        return False
+    return (trial.started_ms if trial.ending is None else trial.ending.time_ms) >= since_ms
 
 
-def _best(sweep: Sweep, ended: Iterable[_Seen]) -> str:
+def _best(sweep: Sweep, ended: Iterable[Seen]) -> str:
     metric = sweep.objective.metric
     found = [
         (trial.objective, trial)
@@ -198,50 +234,3 @@ def _best(sweep: Sweep, ended: Iterable[_Seen]) -> str:
     sign = 1 if sweep.objective.mode == "min" else -1
     value, trial = min(found, key=lambda pair: sign * pair[0])
     return f"{metric} {value:.4g} at {run_name(trial.record)}"
-
-
-def _failures(ended: Iterable[_Seen]) -> list[str]:
-    found = [
-        (trial.ending.time_ms, f"{run_name(trial.record)}: {trial.ending.outcome.reason}")
-        for trial in ended
-        if trial.ending is not None and trial.ending.outcome.name == "failed"
-    ]
-    return [text for _, text in sorted(found, reverse=True)]
-
-
-def _grid(sweep: Sweep, records: Iterable[Mapping[str, Any]], seen: Iterable[_Seen]) -> Grid | None:
-    # one field for each axis: fields that are zipped change together and would leave a grid half empty
-    fields = [next(iter(axis.points()[0])) for axis in sweep.axes][:2]
-    if not fields:
-        return None
-    row_field, column_field = fields[0], fields[1] if len(fields) > 1 else ""
-    places: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for record in records:
-        places.setdefault(_place(record, row_field, column_field), []).append(record)
-    rows = tuple(dict.fromkeys(row for row, _ in places))[:_MOST_ROWS]
-    columns = tuple(dict.fromkeys(column for _, column in places))[:_MOST_COLUMNS]
-    by_key = {trial.record["key"]: trial for trial in seen}
-    cells = {
-        place: _cell([by_key.get(record["key"]) for record in members])
-        for place, members in places.items()
-        if place[0] in rows and place[1] in columns
-    }
-    return Grid(sweep.objective.metric, row_field, column_field, rows, columns, cells)
-
-
-def _place(record: Mapping[str, Any], row_field: str, column_field: str) -> tuple[str, str]:
-    point = record["point"]
-    return shortly(point.get(row_field)), shortly(point.get(column_field)) if column_field else ""
-
-
-def _cell(trials: Sequence[_Seen | None]) -> Cell:
-    values: list[float] = []
-    ended = 0
-    for trial in trials:
-        if trial is None:
-            continue
-        ended += trial.ending is not None
-        sound = trial.ending is None or trial.ending.outcome.name in {"finished", "stopped"}
-        if sound and trial.objective is not None and math.isfinite(trial.objective):
-            values.append(trial.objective)
-    return Cell(fmean(values) if values else None, ended, len(trials))

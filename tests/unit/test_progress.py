@@ -1,13 +1,26 @@
 """What a person sees of a sweep, from a real ledger."""
 
 import io
+import json
+import os
 import re
+import resource
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from sweeps.storage.ledger import Ledger
-from sweeps.watching.progress import Screen, line, show
+from sweeps.storage.records import sealed
+from sweeps.watching.device_use import DeviceUse, gpus_in_words
+from sweeps.watching.forecast import Forecast
+from sweeps.watching.grid import two_fields
+from sweeps.watching.progress import Screen, finish_time, line, show
+from sweeps.watching.status import status_document
 from sweeps.watching.watch import Watch, snapshot
 from sweeps.wording import duration
 from tests.small_sweep import START_MS, STEPS, curve_of, records_of, store, sweep_of, write_trial
@@ -120,7 +133,7 @@ def test_damaged_files_are_said_and_hide_no_other_trial(ledger, sweep):
     file.write_bytes(file.read_bytes().replace(b"loss", b"lass", 1))
     snap = snapshot(ledger, sweep, records)
     assert snap.finished == 1
-    assert str(file) in snap.failures[0]
+    assert str(file) in snap.failures[0].text
 
 
 def test_a_diverged_trial_does_not_spoil_the_mean_of_its_cell(ledger, sweep):
@@ -174,3 +187,207 @@ def test_a_sweep_larger_than_the_screen_stays_one_screen(ledger):
 )
 def test_durations_read_as_a_person_says_them(seconds, text):
     assert duration(seconds) == text
+
+
+def test_of_an_ended_trial_the_outcome_alone_is_read(ledger, sweep):
+    records = records_of(sweep)
+    store(ledger, sweep, records)
+    for record in records:
+        attempt = ledger.trial(record["key"]).begin(record["config"])
+        attempt.append(curve_of(record), START_MS)
+        attempt.finish(Outcome("finished", STEPS, curve_of(record)[-1].values))
+    before, document = snapshot(ledger, sweep, records), status_document(ledger, ["gcd"])
+    for file in ledger.root.rglob("attempt-*/*"):
+        file.unlink()
+    assert snapshot(ledger, sweep, records) == before
+    assert status_document(ledger, ["gcd"]) == document
+    assert document[0]["counts"] == {"finished": 16}
+
+
+def test_one_damaged_trial_hides_no_other_in_the_document(ledger, sweep):
+    records = records_of(sweep)
+    store(ledger, sweep, records)
+    for record in records[:2]:
+        write_trial(ledger, record)
+    file = ledger.trial(records[0]["key"]).path / "outcome.json"
+    file.write_bytes(file.read_bytes()[:-20])
+    trials = {trial["key"]: trial for trial in status_document(ledger, ["gcd"])[0]["trials"]}
+    assert trials[records[0]["key"]]["state"] == "damaged"
+    assert str(file) in trials[records[0]["key"]]["reason"]
+    assert trials[records[1]["key"]]["state"] == "finished"
+
+
+@pytest.mark.slow  # 30 s, nearly all of it writing the ledger
+def test_ten_thousand_trials_are_shown_in_under_three_seconds(ledger):
+    sweep = sweep_of("large", bases=tuple(range(2, 1252)))
+    records = records_of(sweep)
+    store(ledger, sweep, records)
+    for record in records:
+        folder = ledger.trial(record["key"]).path
+        folder.mkdir(parents=True)
+        outcome = {
+            "name": "finished", "step": STEPS, "metrics": curve_of(record)[-1].values,
+            "details": {"learned": list(range(20))}, "reason": "", "time_ms": START_MS,
+        }  # fmt: skip
+        (folder / "outcome.json").write_bytes(sealed(outcome))
+    for options in ([], ["--json"]):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        command = [Path(sys.executable).with_name("lawsweep"), "status", "large", *options]
+        ran = subprocess.run(
+            [*command, "--storage", ledger.root], capture_output=True, text=True, check=True
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        assert "10,000 of 10,000" in ran.stdout or json.loads(ran.stdout)
+        assert spent_s < 3  # of a processor: others may be at work here
+
+
+def launched(ledger, sweep, records, now_ms: int, done: dict[int, int], pack: int = 1) -> None:
+    """Trials that were begun a minute ago and have just reported: by number, points of five."""
+    for number, points in done.items():
+        attempt = ledger.trial(records[number]["key"]).begin(records[number]["config"])
+        start = attempt.path / "start.json"
+        text = {"time_ms": now_ms - 60_000, "host": "here", "pid": number // pack}
+        start.unlink()
+        start.write_bytes(sealed(text))
+        for point in curve_of(records[number])[:points]:
+            attempt.append([point], now_ms)
+
+
+def forecast_of(records, seconds: float, workers: int, pack: int = 1) -> Forecast:
+    keys = [record["key"] for record in records]
+    packs = tuple(tuple(keys[start : start + pack]) for start in range(0, len(keys), pack))
+    return Forecast(workers, packs, dict.fromkeys(keys, seconds))
+
+
+def begun_before(ledger, sweep, seconds: float) -> None:
+    lock = ledger.sweep(sweep.name).path / "lock"
+    then = time.time() - seconds
+    os.utime(lock, (then, then))
+
+
+def test_before_anything_is_seen_the_time_left_is_the_price_of_the_plan(ledger, sweep):
+    records = records_of(sweep)
+    with ledger.sweep(sweep.name).lock():
+        watch = Watch(ledger, sweep, records, forecast_of(records, 30.0, workers=2))
+        assert watch.snapshot().left_s == pytest.approx(16 * 30 / 2)
+
+
+@pytest.mark.parametrize("pack", [1, 2])
+def test_time_left_follows_the_pace_that_is_seen(ledger, sweep, pack):
+    # Two minutes of two workers were spent on two fifths of what the plan gives them; a minute in
+    # which all went as planned is believed as well.
+    records = records_of(sweep)
+    with ledger.sweep(sweep.name).lock():
+        begun_before(ledger, sweep, 61)
+        watch = Watch(ledger, sweep, records, forecast_of(records, 60.0 / pack, 2, pack))
+        watch._first_steps = {}  # the first look comes before any trial has begun
+        now_ms = time.time_ns() // 1_000_000
+        launched(ledger, sweep, records, now_ms, dict.fromkeys(range(2 * pack), 5), pack)
+        for number in range(2 * pack):
+            file = ledger.trial(records[number]["key"]).attempts()[0] / "metrics.jsonl"
+            lines = file.read_bytes().splitlines(keepends=True)
+            file.write_bytes(b"".join(lines[:2]))  # two fifths
+        left = watch.snapshot().left_s
+        worth, spent = 2 * 60 * 0.4 + 60, 2 * 60 + 60
+        rest = [36, 36, *[60] * (16 // pack - 2)]
+        assert left == pytest.approx(makespan(rest, 2) * spent / worth, rel=0.01)
+
+
+def makespan(packs: list[float], workers: int) -> float:
+    free = [0.0] * workers
+    for seconds in packs:
+        free[free.index(min(free))] += seconds
+    return max(free)
+
+
+def test_what_an_earlier_launch_has_trained_is_not_this_ones_pace(ledger, sweep):
+    records = records_of(sweep)[:1]
+    write_trial(ledger, records[0], until=4)
+    with ledger.sweep(sweep.name).lock():
+        watch = Watch(ledger, sweep, records, forecast_of(records, 10.0, workers=1))
+        assert watch.snapshot().left_s == pytest.approx(10)
+
+
+def test_busy_workers_are_counted_by_their_processes(ledger, sweep):
+    records = records_of(sweep)
+    with ledger.sweep(sweep.name).lock():
+        begun_before(ledger, sweep, 61)
+        launched(
+            ledger, sweep, records, time.time_ns() // 1_000_000, dict.fromkeys(range(4), 1), pack=2
+        )
+        snap = Watch(ledger, sweep, records, forecast_of(records, 9.0, workers=3)).snapshot()
+        assert (snap.running, snap.busy, snap.workers) == (4, 2, 3)
+        assert "2 of 3 workers busy" in seen(snap)
+
+
+def test_failures_of_one_reason_are_one_line_with_the_log_of_the_newest(ledger, sweep):
+    records = records_of(sweep)
+    for number, reason in enumerate(["ValueError: 3", "OSError: 4", "ValueError: 3"]):
+        attempt = ledger.trial(records[number]["key"]).begin(records[number]["config"])
+        attempt.note("Traceback")
+        attempt.finish(Outcome("failed", 0, reason=reason))
+        time.sleep(0.002)  # the newest is told by its time in ms
+    snap = snapshot(ledger, sweep, records)
+    log = ledger.trial(records[2]["key"]).attempts()[0] / "notes.txt"
+    assert [failure.text.partition(": ")[2] for failure in snap.failures] == [
+        "ValueError: 3",
+        "OSError: 4",
+    ]
+    assert "and 1 more" in snap.failures[0].text
+    assert snap.failures[0].log == str(log)
+    assert str(log) in seen(snap, width=300)
+
+
+def test_a_reason_of_many_lines_takes_little_of_the_screen(ledger, sweep):
+    records = records_of(sweep)
+    attempt = ledger.trial(records[0]["key"]).begin(records[0]["config"])
+    attempt.finish(Outcome("failed", 0, reason="a line\n" * 500))
+    assert len(seen(snapshot(ledger, sweep, records), width=80).splitlines()) <= 10
+
+
+NOW = datetime(2026, 11, 21, 17, 30)
+
+
+@pytest.mark.parametrize(
+    ("left_s", "text"),
+    [(60, "17:31"), (6.5 * 3600, "Sun 00:00"), (7 * 86400, "28 Nov 17:30"), (0, "17:30")],
+)
+def test_the_time_of_the_end_is_that_of_the_clock_on_the_wall(left_s, text):
+    assert finish_time(NOW, left_s) == text
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("83, 12288, 81920\n", "GPU 83 %, 12 of 80 GB"),
+        ("90, 1024, 81920\n70, 1024, 81920\n", "2 GPUs 80 % (lowest 70 %), 2 of 160 GB"),
+        ("[N/A], 1024, 81920\n", ""),
+        ("", ""),
+        ("No devices were found\n", ""),
+    ],
+)
+def test_the_use_of_gpus_is_said_in_a_few_words(table, words):
+    assert gpus_in_words(table) == words
+
+
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="only Linux says how busy it is")
+def test_the_use_of_processors_is_that_since_the_last_look():
+    use = DeviceUse()
+    until = time.process_time() + 0.3
+    while time.process_time() < until:
+        pass
+    share = re.match(r"CPU (\d+) %", use.look())
+    assert share is not None
+    assert int(share[1]) >= 100 // (2 * (os.cpu_count() or 1))  # this process alone had one
+
+
+def test_fields_that_follow_each_other_are_one_axis_of_the_grid():
+    records = [
+        {"point": {"width": width, "heads": width // 16, "base": base}}
+        for width in (32, 64)
+        for base in (10, 30)
+    ]
+    assert two_fields(records) == ["width", "base"]
+    assert two_fields(records[:1]) == ["width"]
+    assert two_fields([{"point": {}}]) == []
