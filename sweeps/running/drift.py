@@ -24,7 +24,7 @@ def drift_of(folder: TrialFolder, found: Found) -> Drift | None:
 
 
 def refuse_drift(ledger: Ledger, keys: Iterable[str], *, trains_here: bool) -> None:
-    """Look at the open trials of a sweep before anything is written.
+    """Look at those of these trials that are open, before anything is written.
 
     Where other machines train, each of them looks at its own processor and threads.
 
@@ -36,8 +36,12 @@ def refuse_drift(ledger: Ledger, keys: Iterable[str], *, trains_here: bool) -> N
     now = fingerprint()
     if not trains_here:
         now = {name: now[name] for name in now if name in PORTABLE}
-    begun = ledger.keys()
-    found = Counter(_left_under(ledger.trial(key), key, now) for key in keys if key in begun)
+    left = [
+        key
+        for key, look in ledger.look(keys).items()
+        if look.ending is None or look.ending.outcome.name == "failed"
+    ]
+    found = Counter(_left_under(ledger.trial(key), key, now) for key in left)
     del found[""]
     if not found:
         return

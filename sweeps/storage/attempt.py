@@ -32,6 +32,7 @@ NOTES_FILE = "notes.txt"
 OUTCOME_FILE = "outcome.json"
 
 _REOPENED_FILE = "reopened.json"
+_NAMES = frozenset(get_args(OutcomeName))
 
 
 class TrialEnded(Exception):  # noqa: N818 - it reads as what has happened
@@ -148,7 +149,7 @@ def reopen(trial: Path) -> None:
     durable.sync_folder(trial)
 
 
-def read_ending(file: Path) -> Ending | None:
+def read_ending(file: Path | str) -> Ending | None:
     """The outcome in a file, or None when there is no such file.
 
     Raises:
@@ -158,7 +159,7 @@ def read_ending(file: Path) -> Ending | None:
     if record is None:
         return None
     name: Any = record.get("name")
-    if name not in get_args(OutcomeName):
+    if name not in _NAMES:
         known = ", ".join(get_args(OutcomeName))
         raise LedgerDamaged(f"{file}: expected one of {known}, got {shown(name)}")
     metrics = {metric: read_number(value) for metric, value in record["metrics"].items()}

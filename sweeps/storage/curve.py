@@ -41,6 +41,8 @@ def read_number(value: Any) -> float:
     Raises:
         ValueError: neither a number nor one of the texts inf, -inf and nan.
     """
+    if type(value) is float:  # nearly always
+        return value
     if isinstance(value, str) and value not in {"inf", "-inf", "nan"}:
         raise ValueError(f"expected a number, inf, -inf or nan, got {value!r}")
     if isinstance(value, bool) or not isinstance(value, int | float | str):

@@ -77,7 +77,7 @@ class Ledger:
             LedgerDamaged: an outcome has changed since it was written.
         """
         begun = self.keys()
-        return {key: self.trial(key).look() for key in keys if key in begun}
+        return {key: _look(f"{self.root}/trials/{key[:2]}/{key}") for key in keys if key in begun}
 
     def find(self, beginning: str) -> "TrialFolder":
         """The folder of the one trial whose key begins so; four digits are the least.
@@ -226,16 +226,7 @@ class TrialFolder:
 
     def look(self) -> Look:
         """Where the trial stands; a checkpoint is not read, so it may yet turn out damaged."""
-        ending = self.ended()
-        if ending is not None and ending.outcome.name != "failed":
-            return Look(ending, 0)
-        markers = [
-            int(match[1])
-            for folder in attempts_in(self.path)
-            for match in map(_MARKER.fullmatch, _names(str(folder)))
-            if match is not None
-        ]
-        return Look(ending, max(markers, default=0))
+        return _look(str(self.path))
 
     def reopen(self) -> None:
         """Take the outcome back, so that the trial is tried again; the attempt keeps the record."""
@@ -282,6 +273,20 @@ class TrialFolder:
             root = trials.parent.resolve()
             if not self.path.resolve().is_relative_to(root):
                 raise LedgerError(f"{self.path}: expected a folder in {root}, got a link out of it")
+
+
+def _look(trial: str) -> Look:
+    ending = read_ending(f"{trial}/{OUTCOME_FILE}")
+    if ending is not None and ending.outcome.name != "failed":
+        return Look(ending, 0)
+    markers = [
+        int(match[1])
+        for name in _names(trial)
+        if name.startswith("attempt-")
+        for match in map(_MARKER.fullmatch, _names(f"{trial}/{name}"))
+        if match is not None
+    ]
+    return Look(ending, max(markers, default=0))
 
 
 def _names(folder: str) -> list[str]:

@@ -26,19 +26,39 @@ def json_bytes(value: Mapping[str, Any]) -> bytes:
 
 
 def sealed(record: Mapping[str, Any]) -> bytes:
-    """A record with the checksum of its content."""
-    return json_bytes({**record, CHECK: _checksum(record)})
+    """A record, never empty, that begins with the checksum of all that follows."""
+    rest = b'",\n' + json_bytes(record)[len(b"{\n") :]
+    return _begin(rest) + rest
 
 
-def read_object(file: Path) -> dict[str, Any] | None:
+def read_object(file: Path | str) -> dict[str, Any] | None:
     """A JSON object, or None when there is no such file.
 
     Raises:
         LedgerDamaged: the file is not a JSON object.
     """
     text = read_whole(file)
+    return None if text is None else _object(text, file)
+
+
+def read_sealed(file: Path | str) -> dict[str, Any] | None:
+    """A record as it was sealed, without its checksum; None when there is no such file.
+
+    Raises:
+        LedgerDamaged: the file has changed since it was written.
+    """
+    text = read_whole(file)
     if text is None:
         return None
+    begin, rest = text[:_CHECKED_FROM], text[_CHECKED_FROM:]
+    if begin != _begin(rest):
+        raise LedgerDamaged(f"{file}: expected the content as it was written, got a changed one")
+    record = _object(text, file)
+    del record[CHECK]
+    return record
+
+
+def _object(text: bytes, file: Path | str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -48,36 +68,25 @@ def read_object(file: Path) -> dict[str, Any] | None:
     return value
 
 
-def read_sealed(file: Path) -> dict[str, Any] | None:
-    """A record as it was sealed, without its checksum; None when there is no such file.
-
-    Raises:
-        LedgerDamaged: the file has changed since it was written.
-    """
-    record = read_object(file)
-    if record is None:
-        return None
-    check = record.pop(CHECK, None)
-    if check != _checksum(record):
-        raise LedgerDamaged(f"{file}: expected the content as it was written, got a changed one")
-    return record
-
-
-def read_whole(file: Path) -> bytes | None:
+def read_whole(file: Path | str) -> bytes | None:
     """The bytes of a small file, or None when there is none; half the price of `read_bytes`."""
     try:
         handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        parts = [os.read(handle, 1 << 16)]
-        while parts[-1]:
-            parts.append(os.read(handle, 1 << 20))
+        parts = [os.read(handle, _AT_ONCE)]
+        while len(parts[-1]) == _AT_ONCE:
+            parts.append(os.read(handle, _AT_ONCE))
     finally:
         os.close(handle)
     return b"".join(parts)
 
 
-def _checksum(record: Mapping[str, Any]) -> str:
-    text = json.dumps(record, allow_nan=False, sort_keys=True, separators=(",", ":"))
-    return f"{zlib.crc32(text.encode()):08x}"
+def _begin(rest: bytes) -> bytes:
+    """How a sealed record begins, of which `rest` follows."""
+    return f'{{\n "{CHECK}": "{zlib.crc32(rest):08x}'.encode()
+
+
+_CHECKED_FROM = len(_begin(b""))
+_AT_ONCE = 1 << 16
