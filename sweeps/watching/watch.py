@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweeps.publishing.published import run_name
+from sweeps.search import whole_count
 from sweeps.spec import Sweep
 from sweeps.storage.attempt import NOTES_FILE
 from sweeps.storage.curve import CurveReader
@@ -78,7 +79,7 @@ class Watch:
         self._ledger = ledger
         self._sweep = sweep
         self._records = {record["key"]: record for record in trials}
-        self._fields = two_fields(trials)
+        self._fields = () if sweep.search is not None else two_fields(trials)
         self._forecast = forecast
         self._devices = devices
         self._curves: dict[str, CurveReader] = {}
@@ -86,6 +87,10 @@ class Watch:
         self._resting: dict[str, tuple[int, Seen]] = {}  # begun by an earlier driver, and its time
         self._first_steps: dict[str, int] | None = None
         self._rates: deque[tuple[float, float, float]] = deque()  # time, examples, FLOPs
+
+    def extend(self, trials: Sequence[Mapping[str, Any]]) -> None:
+        """Follow more trials of the sweep from the next look on; from any thread."""
+        self._records = {**self._records, **{record["key"]: record for record in trials}}
 
     def snapshot(self, publishing: str = "") -> Snapshot:
         """The sweep now; `publishing` is a note about the tracker, passed on as it is."""
@@ -103,7 +108,10 @@ class Watch:
             if trial.ending is None and trial.worker is not None and _is_of(trial, since_ms)
         ]
         names = Counter(trial.ending.outcome.name for trial in ended if trial.ending is not None)
-        planned = sum(record["flops"] for record in self._records.values())
+        known = sum(record["flops"] for record in self._records.values())
+        total = whole_count(self._sweep.search, len(self._records))
+        # trials that are not suggested yet are taken to be as dear as those that are
+        planned = known * total / max(1, len(self._records))
         left = planned - sum(
             trial.record["flops"] * (1.0 if trial.ending is not None else trial.trained)
             for trial in seen
@@ -111,13 +119,13 @@ class Watch:
         rate = self._rate(seen)
         return Snapshot(
             sweep=self._sweep.name,
-            total=len(self._records),
+            total=total,
             finished=names["finished"],
             diverged=names["diverged"],
             stopped=names["stopped"],
             failed=names["failed"],
             running=len(running),
-            waiting=len(self._records) - len(ended) - len(running),
+            waiting=total - len(ended) - len(running),
             reused=len(ended) - sum(_is_of(trial, since_ms) for trial in ended) if since_ms else 0,
             share=1.0 - left / planned if planned else 0.0,
             busy=len({trial.worker for trial in running}),
