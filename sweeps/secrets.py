@@ -18,6 +18,7 @@ _ASSIGNED = re.compile(
     r"|[?&](?:key|sig|signature|auth)=)([^\s\"',;&)}]{8,})",
     re.IGNORECASE,
 )
+_HOOK = re.compile(r"(--notify[= ]+[\"']?\w+://[^/\s]+/)[^\s\"']+")
 _SHAPES = re.compile(
     r"(?<![A-Za-z0-9])(?:"
     r"gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}"  # GitHub, GitLab
@@ -41,6 +42,7 @@ def masked(text: str) -> str:
     """
     for value in _of_environment():
         text = text.replace(value, MASK)
+    text = _HOOK.sub(rf"\1{MASK}", text)
     return _SHAPES.sub(MASK, _ASSIGNED.sub(_masked_value, _IN_ADDRESS.sub(f"{MASK}@", text)))
 
 

@@ -82,6 +82,12 @@ def test_the_value_of_a_variable_that_is_named_a_secret_is_masked_wherever_it_st
     assert secret_place({"about": f"with {CANARY}"}) == ("about",)
 
 
+@pytest.mark.parametrize("between", [" ", "=", " '", "='"])
+def test_the_address_of_a_webhook_in_a_command_is_masked_but_for_its_host(between):
+    text = f"lawsweep launch a.yaml --notify{between}https://example.org/hook/{CANARY} --yes"
+    assert masked(text) == f"lawsweep launch a.yaml --notify{between}https://example.org/*** --yes"
+
+
 def test_the_password_of_an_address_in_the_environment_is_masked_alone(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:{CANARY}@host")
     assert masked(f"wrong password {CANARY} for me") == "wrong password *** for me"
