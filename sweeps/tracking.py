@@ -88,7 +88,11 @@ def _tracked(client: MlflowClient, key: str, run: Run) -> TrackedTrial:
         outcome=tags.get(published.OUTCOME, "running"),
         reason=tracker.read_text(client, run, published.REASON) or "",
         fields=flattened(json.loads(config or "{}")),
-        metrics={**run.data.metrics, **infinite},
+        metrics={
+            name: value
+            for name, value in {**run.data.metrics, **infinite}.items()
+            if not name.startswith(published.LOG)
+        },
         details=json.loads(details or "{}"),
     )
 

@@ -234,6 +234,7 @@ class Backlog:
             started_ms=started_ms or (curve[0].time_ms if curve else 0),
             attempts=len(attempts),
             drift=_drift(attempts),
+            begun=Attempt(attempts[-1]).begun() if attempts else None,
             ending=ending,
             wall_s=wall_s,
         )

@@ -1,6 +1,7 @@
 """A sweep's experiment and its runs, as they were found and as we have left them; one run a trial."""
 
 import json
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +13,12 @@ from mlflow.entities import Run
 
 from sweeps.publishing import published, tracker
 from sweeps.publishing.backlog import Backlog
+from sweeps.publishing.datasets import DataSet, data_sets
+from sweeps.publishing.provenance import of_trial, read_provenance
 from sweeps.publishing.published import Update
 from sweeps.spec import Sweep
 from sweeps.storage.attempt import Ending
+from sweeps.storage.ledger import Ledger
 from sweeps.storage.records import LedgerError
 
 
@@ -25,9 +29,13 @@ class Connection:
     client: MlflowClient
     experiment_id: str
     parent_id: str
+    provenance: Mapping[str, str] = field(default_factory=dict[str, str])
+    in_logs: tuple[str, ...] = ()  # fields of axes
     run_ids: dict[str, str] = field(default_factory=dict[str, str])
     statuses: dict[str, str] = field(default_factory=dict[str, str])
     drifts: dict[str, str] = field(default_factory=dict[str, str])
+    data_sets: set[DataSet] = field(default_factory=set[DataSet])  # that the tracker knows
+    new_data: threading.Lock = field(default_factory=threading.Lock)
     with_params: set[str] = field(default_factory=set[str])
     others: dict[str, Run] = field(default_factory=dict[str, Run])  # of trials not in the plan
 
@@ -50,8 +58,15 @@ def open_connection(
     client = tracker.connect(uri)
     experiment_id = tracker.ensure_experiment(client, uri, storage, sweep, list(records.values()))
     runs = tracker.without_duplicates(client, tracker.runs_of(client, experiment_id))
-    parent_id = tracker.ensure_sweep_run(client, experiment_id, runs, sweep)
-    connection = Connection(client, experiment_id, parent_id)
+    folder = Ledger(storage).sweep(sweep.name).path
+    parent_id = tracker.ensure_sweep_run(client, experiment_id, runs, sweep, folder)
+    connection = Connection(
+        client,
+        experiment_id,
+        parent_id,
+        read_provenance(folder),
+        published.log_fields(records.values()),
+    )
     for key, run in tracker.trial_runs(runs).items():
         if key not in records:
             connection.others[key] = run
@@ -127,10 +142,17 @@ def send(connection: Connection, backlog: Backlog, update: Update) -> int:
         groups.append(published.rows_of_ending(update, ending))
         texts = published.texts_of_ending(update, ending)
         texts = {**_NO_ENDING, **texts} if ended_before else texts
-        tags = tracker.as_tags(client, run_id, texts)
+        # What trained it last may be another machine than what began it.
+        tags = {**of_trial({}, update.begun), **tracker.as_tags(client, run_id, texts)}
+    if key not in connection.with_params:
+        _log_data_sets(connection, run_id, data_sets(update.record))
     batches = published.batches(groups, tracker.PER_CALL)
     for number, batch in enumerate(batches, start=1):
-        params = {} if key in connection.with_params else published.params(update.record)
+        params = (
+            {}
+            if key in connection.with_params
+            else published.params(update.record, connection.in_logs)
+        )
         is_last = number == len(batches)
         tracker.log(client, run_id, batch, params, tags if is_last else None)
         connection.with_params.add(key)
@@ -148,6 +170,16 @@ _NO_ENDING = {published.REASON: "", published.NOTE: ""}
 """What a trial that is tried again must not keep of its failure."""
 
 
+def _log_data_sets(connection: Connection, run_id: str, found: Sequence[DataSet]) -> None:
+    """Two runs that bring the same new data at once would be refused: its first run goes alone."""
+    if connection.data_sets.issuperset(found):
+        tracker.log_data_sets(connection.client, run_id, found)
+        return
+    with connection.new_data:
+        tracker.log_data_sets(connection.client, run_id, found)
+        connection.data_sets.update(found)
+
+
 def _run_for(connection: Connection, update: Update) -> str:
     key = update.record["key"]
     if key not in connection.run_ids:
@@ -158,6 +190,7 @@ def _run_for(connection: Connection, update: Update) -> str:
             update,
             json.dumps(update.record["config"]),
             tracked_ms=time.time_ns() // 1_000_000,
+            machine=of_trial(connection.provenance, update.begun),
         )
         connection.statuses[key] = "RUNNING"
         connection.drifts[key] = update.drift

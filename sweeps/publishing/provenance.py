@@ -1,43 +1,122 @@
-"""With what a sweep was run: versions, commit and processor."""
+"""With what a sweep was run: commit and changes of the checkout, packages, command, and machines.
 
+STORAGE/sweeps/<name>/provenance/     tags.json, packages.txt, dirty.diff
+
+Written when a launch begins to train, so that whoever publishes later, or elsewhere, tells of the
+machine that launched and not of its own.
+"""
+
+import getpass
+import hashlib
+import json
+import os
 import platform
+import shlex
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
+import sys
+from collections.abc import Mapping
+from importlib.metadata import distributions
 from pathlib import Path
 
+from sweeps.secrets import masked
+from sweeps.storage import durable
+from sweeps.storage.machine import processor
+from sweeps.storage.start import Begun
 
-def provenance() -> dict[str, str]:
-    """With what the sweep was run: versions, commit and processor."""
-    found = {"machine.cpu": _processor(), "version.python": platform.python_version()}
-    for package in ("lawsweep", "torch", "ray", "mlflow"):
-        try:
-            found[f"version.{package}"] = version(package)
-        except PackageNotFoundError:  # run from a checkout, or without Ray
-            continue
-    commit = _commit()
-    return found if commit is None else {**found, "mlflow.source.git.commit": commit}
+FOLDER = "provenance"
+_TAGS, _PACKAGES, _DIFF = "tags.json", "packages.txt", "dirty.diff"
+_NAMED = ("lawsweep", "torch", "ray", "mlflow", "numpy")
+_LARGEST_DIFF = 1_000_000  # characters
+_LONGEST_COMMAND = 2_000  # characters
 
 
-def _commit() -> str | None:
-    """The commit of the checkout that this code lies in, if it lies in one."""
+def write_provenance(sweep_folder: Path) -> None:
+    """Write down with what this process launches a sweep, over what an earlier launch wrote."""
+    folder = sweep_folder / FOLDER
+    packages = _packages()
+    listed = "".join(f"{name}=={number}\n" for name, number in packages.items())
+    diff = _git("diff", "HEAD")  # of files that git tracks: a stray file with a password is not one
+    tags = {
+        "mlflow.user": _user(),
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.name": "lawsweep",
+        "command": masked(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))[:_LONGEST_COMMAND],
+        "machine.host": platform.node(),
+        "machine.cpu": processor(),
+        "version.python": platform.python_version(),
+        **{f"version.{name}": packages[name] for name in _NAMED if name in packages},
+        "lock.sha256": hashlib.sha256(listed.encode()).hexdigest()[:16],
+    }
+    commit = _git("rev-parse", "HEAD")
+    if commit is not None:
+        tags |= {"mlflow.source.git.commit": commit.strip(), "dirty": json.dumps(bool(diff))}
+    durable.make_folder(folder)
+    durable.write_over(folder / _PACKAGES, listed.encode())
+    durable.write_over(folder / _DIFF, _shortened(masked(diff or "")).encode())
+    durable.write_over(folder / _TAGS, json.dumps(tags, indent=1).encode())
+
+
+def read_provenance(sweep_folder: Path) -> dict[str, str]:
+    """What the last launch wrote down, as tags; empty where none did."""
     try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"],  # noqa: S607 - the user's own git
+        return json.loads((sweep_folder / FOLDER / _TAGS).read_bytes())
+    except FileNotFoundError:
+        return {}
+
+
+def files_of_provenance(sweep_folder: Path) -> list[Path]:
+    """The files beside the tags that say something: the packages, and the changes if there are any."""
+    found = [sweep_folder / FOLDER / name for name in (_PACKAGES, _DIFF)]
+    return [file for file in found if file.exists() and file.stat().st_size]
+
+
+def of_trial(sweep: Mapping[str, str], begun: Begun | None) -> dict[str, str]:
+    """The tags of one trial: those of the sweep that MLflow shows in columns, and its own machine."""
+    shown = {name: text for name, text in sweep.items() if name.startswith("mlflow.")}
+    if begun is None:
+        return shown
+    own = {
+        "trial.device": begun.fingerprint.get("gpu") or begun.processor,
+        "trial.host": begun.host,
+        "trial.threads": begun.fingerprint.get("threads", ""),
+        "trial.torch": begun.fingerprint.get("torch", ""),
+        "trial.numerics": begun.fingerprint.get("numerics", ""),
+        "trial.code": begun.fingerprint.get("code", ""),
+    }
+    return {**shown, **{name: text for name, text in own.items() if text}}
+
+
+def _git(*words: str) -> str | None:
+    """What git says of the checkout that this code lies in; None when it lies in none."""
+    try:
+        done = subprocess.run(  # noqa: S603 - our own words
+            ["git", *words],  # noqa: S607 - the user's own git
             cwd=Path(__file__).parent,
             capture_output=True,
             text=True,
-            timeout=10,
+            errors="replace",
+            timeout=20,
             check=False,
         )
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return done.stdout if done.returncode == 0 else None
 
 
-def _processor() -> str:
-    file = Path("/proc/cpuinfo")
-    if file.exists():
-        for line in file.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+def _packages() -> dict[str, str]:
+    """Every installed package and its version, by name."""
+    found = {each.name.lower(): each.version for each in distributions() if each.name}
+    return dict(sorted(found.items()))
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without an entry for this user
+        return str(os.getuid())
+
+
+def _shortened(diff: str) -> str:
+    if len(diff) <= _LARGEST_DIFF:
+        return diff
+    return f"{diff[:_LARGEST_DIFF]}\n... and {len(diff) - _LARGEST_DIFF:,} more characters\n"

@@ -2,16 +2,18 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from sweeps.storage.attempt import Ending
 from sweeps.storage.curve import TimedPoint, same_bits
+from sweeps.storage.start import Begun
 
 KEY = "trial.key"
 CONFIG = "trial.config"
+LOG = "log10_"  # before what is drawn in logarithms: MLflow's scatter has no such axes
 DETAILS = "trial.details"
 PLANNED = "trial.planned"  # "false": an earlier plan of the sweep had this trial
 OUTCOME = "outcome"
@@ -43,6 +45,7 @@ class Update:
     started_ms: int
     attempts: int
     drift: str  # often empty
+    begun: Begun | None  # the newest attempt
     ending: Ending | None
     wall_s: float  # 0 before the ending
 
@@ -58,10 +61,15 @@ def run_name(record: Mapping[str, Any]) -> str:
     return " ".join([*words, f"seed{record['config'].get('seed', 0)}"])
 
 
-def params(record: Mapping[str, Any]) -> dict[str, str]:
-    """What varies: the fields of the axes, and the seed."""
+def params(record: Mapping[str, Any], in_logs: Collection[str] = ()) -> dict[str, str]:
+    """What varies: the fields of the axes, those of `in_logs` as logarithms too, and the seed."""
     point = {field: shortly(value) for field, value in record["point"].items()}
-    return {**point, "seed": str(record["config"].get("seed", 0))}
+    logs = {
+        f"{LOG}{field}": f"{math.log10(record['point'][field]):.6g}"
+        for field in in_logs
+        if field in point
+    }
+    return {**point, **logs, "seed": str(record["config"].get("seed", 0))}
 
 
 def shortly(value: Any) -> str:
@@ -151,10 +159,31 @@ def rows_of_ending(update: Update, ending: Ending) -> list[Row]:
             once[name] = value
         elif name not in last or not same_bits({name: value}, {name: last[name]}):
             again[name] = value
+    drawn = {name: value for name, value in {**last, **once, **again}.items() if has_log(name)}
+    once |= {f"{LOG}{name}": math.log10(value) for name, value in drawn.items() if value > 0}
     return [
         *rows_of_point(TimedPoint(0, ending.time_ms, once)),
         *rows_of_point(TimedPoint(ending.outcome.step, ending.time_ms, again)),
     ]
+
+
+def has_log(name: str) -> bool:
+    """Whether a metric is published in logarithms, too: the size, and losses on a test set."""
+    return name == "params" or name.endswith("_loss")
+
+
+def log_fields(records: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The fields of axes that are drawn in logarithms: positive numbers, the largest 30 times the least."""
+    values: dict[str, set[Any]] = {}
+    for record in records:
+        for field, value in record["point"].items():
+            values.setdefault(field, set()).add(value if is_number(value) else 0)
+    return tuple(field for field, found in values.items() if max(found) >= 30 * min(found) > 0)
+
+
+def is_number(value: Any) -> bool:
+    """Whether MLflow's charts take a value of an axis for a number; `true` they do not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def summary(update: Update, ending: Ending) -> dict[str, float]:

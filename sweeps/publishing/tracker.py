@@ -12,13 +12,15 @@ from typing import Any
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeps.publishing import pages, published, views
-from sweeps.publishing.provenance import provenance
+from sweeps.publishing.datasets import SOURCE_TYPE, DataSet
+from sweeps.publishing.provenance import FOLDER, files_of_provenance, read_provenance
 from sweeps.publishing.published import Row, Update
 from sweeps.secrets import masked
 from sweeps.spec import Sweep, resolved_text
@@ -227,19 +229,41 @@ def sweep_run(runs: Sequence[Run]) -> Run | None:
 
 
 def ensure_sweep_run(
-    client: MlflowClient, experiment_id: str, runs: Sequence[Run], sweep: Sweep
+    client: MlflowClient, experiment_id: str, runs: Sequence[Run], sweep: Sweep, folder: Path
 ) -> str:
-    """The run that stands for the whole sweep, made if need be, with the sweep as it is now."""
+    """The run that stands for the whole sweep, made if need be, with the sweep as it is now.
+
+    `folder` is that of the sweep, with its provenance.
+    """
     run = sweep_run(runs)
     if run is None:
-        tags = {published.SWEEP_NAME: sweep.name, **provenance()}
+        tags = {published.SWEEP_NAME: sweep.name}
         run = client.create_run(experiment_id, tags=tags, run_name=sweep.name)
     elif run.info.status != "RUNNING":
         client.update_run(run.info.run_id, status="RUNNING")
     if read_text(client, run, published.SWEEP) != resolved_text(sweep):
         tags = as_tags(client, run.info.run_id, {published.SWEEP: resolved_text(sweep)})
         log(client, run.info.run_id, (), tags=tags)
+    told = read_provenance(folder)
+    if any(run.data.tags.get(name) != text for name, text in told.items()):
+        for file in files_of_provenance(folder):
+            client.log_artifact(run.info.run_id, str(file), FOLDER)
+        log(client, run.info.run_id, (), tags=told)  # last: they say that the files are there
     return run.info.run_id
+
+
+def log_data_sets(client: MlflowClient, run_id: str, data_sets: Sequence[DataSet]) -> None:
+    """What a trial was trained and tested on; a second time changes nothing."""
+    client.log_inputs(
+        run_id,
+        [
+            DatasetInput(
+                Dataset(each.name, each.digest, SOURCE_TYPE, each.source, profile=each.profile),
+                [InputTag(MLFLOW_DATASET_CONTEXT, each.context)],
+            )
+            for each in data_sets
+        ],
+    )
 
 
 def create_trial_run(
@@ -250,9 +274,14 @@ def create_trial_run(
     config: str,
     *,
     tracked_ms: int,
+    machine: Mapping[str, str],
 ) -> str:
-    """A run for one trial, with all that is known of it from the start."""
+    """A run for one trial, with all that is known of it from the start.
+
+    `machine` is of `provenance.of_trial`.
+    """
     tags = {
+        **machine,
         PARENT: parent_id,
         published.KEY: update.record["key"],
         published.PLANNED: "true",

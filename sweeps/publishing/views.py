@@ -5,11 +5,19 @@ that does not know it shows its own default.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sweeps.publishing.pages import varied
-from sweeps.publishing.published import LONGEST_TAG, OUTCOME, PLANNED
+from sweeps.publishing.published import (
+    LOG,
+    LONGEST_TAG,
+    OUTCOME,
+    PLANNED,
+    has_log,
+    is_number,
+    log_fields,
+)
 from sweeps.spec import Sweep
 
 TABLE, CHARTS = "lawsweep", "lawsweep-charts"
@@ -81,20 +89,25 @@ def _charts(
     sweep: Sweep, records: Sequence[Mapping[str, Any]], fields: Mapping[str, Sequence[Any]]
 ) -> dict[str, Any]:
     metric = sweep.objective.metric
-    compared = [field for field, values in fields.items() if _keeps_all_runs(values)]
+    drawn, in_logs = f"{LOG}{metric}" if has_log(metric) else metric, log_fields(records)
+    compared = [
+        f"{LOG}{field}" if field in in_logs else field
+        for field, values in fields.items()
+        if _keeps_all_runs(values)
+    ]
     parallel = {
         **_chart("parallel", "PARALLEL", "axes"),
         "selectedParams": compared,
-        "selectedMetrics": [metric],
+        "selectedMetrics": [drawn],
         "showAllRuns": True,
     }
     scatters = [
         {
             **_chart(f"scatter-{axis['key']}", "SCATTER", "axes"),
             "xaxis": axis,
-            "yaxis": {"key": metric, "type": "METRIC", "dataAccessKey": metric},
+            "yaxis": _metric(drawn),
         }
-        for axis in _across(records, fields)[:_SCATTERS]
+        for axis in _across(records, fields, in_logs)[:_SCATTERS]
     ]
     return {
         "compareRunSections": [
@@ -116,7 +129,9 @@ def _keeps_all_runs(values: Sequence[Any]) -> bool:
 
 
 def _across(
-    records: Sequence[Mapping[str, Any]], fields: Mapping[str, Sequence[Any]]
+    records: Sequence[Mapping[str, Any]],
+    fields: Mapping[str, Sequence[Any]],
+    in_logs: Collection[str],
 ) -> list[dict[str, str]]:
     """What a trial's objective is drawn against: its size first, then each axis of numbers."""
     sizes = {record["params"] for record in records if "params" in record}
@@ -125,19 +140,16 @@ def _across(
         for field, values in fields.items()
         if len(values) > 1 and all(is_number(value) for value in values)
     ]
+    spread = max(sizes, default=0) >= 3 * min(sizes, default=1)
+    names = [f"{LOG}{field}" if field in in_logs else field for field in of_numbers]
     return [
-        *(
-            [{"key": "params", "type": "METRIC", "dataAccessKey": "params"}]
-            if len(sizes) > 1
-            else []
-        ),
-        *({"key": field, "type": "PARAM"} for field in of_numbers),
+        *([_metric(f"{LOG}params" if spread else "params")] if len(sizes) > 1 else []),
+        *({"key": name, "type": "PARAM"} for name in names),
     ]
 
 
-def is_number(value: Any) -> bool:
-    """Whether a value of an axis is a number for MLflow's charts; `true` is not."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _metric(name: str) -> dict[str, str]:
+    return {"key": name, "type": "METRIC", "dataAccessKey": name}
 
 
 def _line(metric: str) -> dict[str, Any]:
