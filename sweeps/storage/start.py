@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.storage import durable
+from sweeps.storage.machine import processor
 from sweeps.storage.records import CHECK, LedgerDamaged, read_object, read_sealed, sealed
 
 START_FILE = "start.json"
@@ -31,6 +32,7 @@ class Begun:
     pid: int = 0
     fingerprint: dict[str, str] = field(default_factory=dict[str, str])  # what decides its bits
     drift: Drift | None = None
+    processor: str = ""
 
 
 def write_start(attempt: Path, fingerprint: Mapping[str, str], drift: Drift | None) -> None:
@@ -39,6 +41,7 @@ def write_start(attempt: Path, fingerprint: Mapping[str, str], drift: Drift | No
         "time_ms": time.time_ns() // 1_000_000,
         "host": socket.gethostname(),
         "pid": os.getpid(),
+        "processor": processor(),
         "fingerprint": dict(fingerprint),
     }
     if drift is not None:
@@ -66,6 +69,7 @@ def read_start(attempt: Path) -> Begun | None:
             int(record.get("pid", 0)),
             {str(name): str(value) for name, value in record.get("fingerprint", {}).items()},
             None if drift is None else Drift(str(drift["words"]), int(drift["from_step"])),
+            str(record.get("processor", "")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LedgerDamaged(f"{file}: expected how an attempt began, got {error!r}") from error
