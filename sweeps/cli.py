@@ -9,7 +9,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,9 +27,12 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from sweeps.planning.cost import Pack, Price
+    from sweeps.planning.cost import Price
     from sweeps.planning.plan import Plan
     from sweeps.publishing.publisher import Publisher
+    from sweeps.running.drive import Train
+    from sweeps.searching.drive import TrainSearch
+    from sweeps.searching.outline import Outline
     from sweeps.spec import Sweep
     from sweeps.storage.ledger import Ledger
     from sweeps.workers import Workers
@@ -84,6 +87,10 @@ def plan(
     from sweeps.storage.ledger import Ledger
 
     device, workers = _here()
+    searched = _searched(sweep, changes, context.obj)
+    if searched is not None:
+        _show_search(searched, Ledger(storage), device, workers, as_json=as_json)
+        return
     priced = price(
         _planned(sweep, changes, context.obj), Ledger(storage), device=device, workers=workers
     )
@@ -114,6 +121,10 @@ def launch(
     save_every: Annotated[
         float, typer.Option(min=0, help="Seconds between the checkpoints of a trial.")
     ] = 60.0,
+    allow_drift: Annotated[
+        bool,
+        typer.Option("--allow-drift", help="Go on although code, torch or machine has changed."),
+    ] = False,
     notify: Annotated[
         str | None,
         typer.Option(
@@ -124,6 +135,7 @@ def launch(
     """Train what is not finished. Also resumes: the same command, again. Ctrl-C stops cleanly."""
     from sweeps.planning.cost import price
     from sweeps.planning.show import show_price
+    from sweeps.running.drift import refuse_drift
     from sweeps.running.drive import drive
     from sweeps.running.stopping import Interrupted
     from sweeps.storage.ledger import Ledger
@@ -138,7 +150,12 @@ def launch(
         raise InputError("--insecure: expected an --address beside it")
     console = Console()
     ledger = Ledger(storage)
-    planned = _planned(sweep, changes, context.obj)
+    searched = _searched(sweep, changes, context.obj)
+    planned = (
+        _planned(sweep, changes, context.obj) if searched is None else _so_far(searched, ledger)
+    )
+    if searched is not None and inline:
+        _check_inline(searched)
     device, workers = _here()
     wanted = planned.sweep.workers.but(
         count=asked, device_kind=device_kind, packs_per_gpu=packs_per_gpu
@@ -146,23 +163,33 @@ def launch(
     workers = wanted.on_one_machine(device, workers)
     if storage.exists() and not storage.is_dir():
         raise InputError(f"--storage {storage}: expected a folder, got a file")
+    if not allow_drift:
+        keys = [trial.key for trial in planned.trials]
+        refuse_drift(ledger, keys, trains_here=address is None)
     publisher = _publisher(planned, ledger, tracking, console)
     priced = price(planned, ledger, device=device, workers=workers)
-    if priced.packs and address is not None:
+    if (priced.packs or searched is not None) and address is not None:
         address, workers = _joined(address, storage, wanted, insecure=insecure)
         priced = replace(priced, workers=workers)
-    show_price(priced, console)
-    if not yes and priced.seconds > _ASK_ABOVE_S and sys.stdin.isatty():
+    if searched is None:
+        show_price(priced, console)
+        seconds = priced.seconds
+    else:
+        seconds = _show_search(searched, ledger, device, workers)
+    _doubt(ledger, console)
+    if not yes and seconds > _ASK_ABOVE_S and sys.stdin.isatty():
         typer.confirm("Start?", abort=True)
     try:
-        run = partial(
-            drive,
-            priced,
-            ledger,
-            train=_trainer(priced, ledger, address, wanted, inline, device, save_every),
-            publisher=publisher,
-            console=console,
-        )
+        if searched is None:
+            train = _trainer(
+                priced, ledger, address, wanted, inline, device, save_every, allow_drift
+            )
+            run = partial(drive, priced, ledger, train=train, publisher=publisher, console=console)
+        else:
+            train_search = _search_trainer(
+                address, workers, wanted, inline, device, save_every, allow_drift
+            )
+            run = _search_driver(searched, ledger, train_search, publisher, console)
         done = announced(run, hook, ledger, planned.sweep, console)
     except SweepLocked as error:
         typer.echo(str(error), err=True)
@@ -250,10 +277,52 @@ def sync(
     sweep, trials = from_resolved(folder.resolved()), folder.trials()
     publisher = Publisher(tracker_uri(tracking, storage), Ledger(storage), sweep, trials)
     published = publisher.stop(timeout_s=_PUBLISH_S)  # and close the runs of a killed driver
+    if published.locked:
+        typer.echo(f"sync: {published.error}", err=True)
+        raise typer.Exit(3)
     if published.error is not None:
         typer.echo(f"sync: {published.points_left:,} points wait: {published.error}", err=True)
         raise typer.Exit(1)
     typer.echo(f"{name}: {published.points_sent:,} points sent, nothing is left to publish")
+
+
+@app.command()
+def gc(
+    name: Annotated[str | None, typer.Argument(help="A sweep; without it, all of them.")] = None,
+    storage: StorageOption = DEFAULT_STORAGE,
+    keep: Annotated[
+        str,
+        typer.Option(
+            metavar="last|best:K|none",
+            help="Of which ended trials the newest checkpoint stays: all, the K best of a sweep, none.",
+        ),
+    ] = "last",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say it, and remove nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Free the room that checkpoints of ended trials take; what is open stays as it is.
+
+    Metrics and outcomes stay. With `last`, predictions can be asked of all trials as before; of a trial
+    that keeps no checkpoint they cannot.
+    """
+    from sweeps.inspecting.freed import freed_document, show_freed
+    from sweeps.inspecting.freeing import Keep, free
+    from sweeps.storage.ledger import Ledger
+    from sweeps.storage.sweep_folder import SweepLocked
+
+    kept = Keep.parsed(keep)
+    if not storage.is_dir():
+        raise InputError(f"--storage {storage}: expected the storage folder of sweeps, found none")
+    say = partial(typer.echo, err=True)
+    try:
+        freed = free(Ledger(storage), name, kept, dry=dry_run, say=say)
+    except SweepLocked as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(3) from error
+    if as_json:
+        typer.echo(json.dumps(freed_document(freed, keep=keep, dry=dry_run), indent=1))
+    else:
+        show_freed(freed, Console(), dry=dry_run)
 
 
 @app.command()
@@ -366,6 +435,98 @@ def _planned(name_or_path: str, changes: list[str], check: Check | None) -> Plan
         raise located(name_or_path, error) from error
 
 
+def _searched(name_or_path: str, changes: list[str], check: Check | None) -> Outline | None:
+    """What is known of a search from its file; None where the sweep plans all its trials."""
+    from sweeps.spec import SpecError, load, located
+
+    try:
+        sweep = load(name_or_path, changes)
+        if sweep.search is None:
+            return None
+        if check is not None:
+            check(sweep)
+        from sweeps.searching.outline import outline
+
+        return outline(sweep, sweep.search)
+    except SpecError as error:
+        raise located(name_or_path, error) from error
+
+
+def _so_far(searched: Outline, ledger: Ledger) -> Plan:
+    """The trials that earlier launches of a search have suggested."""
+    from sweeps.searching.book import so_far
+
+    return so_far(searched, ledger)
+
+
+def _check_inline(searched: Outline) -> None:
+    """Refuse a search that only Ray Tune can do."""
+    from sweeps.searching.inline import check_inline
+
+    check_inline(searched.search)
+
+
+def _show_search(
+    searched: Outline, ledger: Ledger, device: str, workers: int, *, as_json: bool = False
+) -> float:
+    """Print a search with its price; about how many seconds it takes."""
+    from sweeps.searching.survey import show_survey, survey, survey_document
+
+    found = survey(searched, ledger, device=device, workers=workers)
+    if as_json:
+        typer.echo(json.dumps(survey_document(found), indent=1))
+    else:
+        show_survey(found, Console())
+    return found.seconds
+
+
+def _search_trainer(
+    address: str | None,
+    workers: int,
+    wanted: Workers,
+    inline: bool,
+    device: str,
+    save_every_s: float,
+    allow_drift: bool,
+) -> TrainSearch:
+    """What trains the trials of a search: this process, or a Ray cluster."""
+    if inline:
+        from sweeps.searching.inline import search_inline
+
+        return partial(
+            search_inline, device=device, save_every_s=save_every_s, allow_drift=allow_drift
+        )
+    if address is None:
+        from sweeps.running.joining import prepare_own
+
+        prepare_own()
+    from sweeps.searching.on_ray import search_on_ray
+
+    return partial(
+        search_on_ray,
+        address=address,
+        workers=workers,
+        wanted=wanted,
+        save_every_s=save_every_s,
+        allow_drift=allow_drift,
+    )
+
+
+def _search_driver(
+    searched: Outline,
+    ledger: Ledger,
+    train: TrainSearch,
+    publisher: Publisher | None,
+    console: Console,
+) -> Callable[[], bool]:
+    """The driver of a search, ready to run."""
+    from sweeps.searching.drive import drive_search
+
+    return partial(
+        drive_search, searched, ledger, train=train, publisher=publisher, console=console
+    )
+
+
 def _trainer(
     price: Price,
     ledger: Ledger,
@@ -374,14 +535,20 @@ def _trainer(
     inline: bool,
     device: str,
     save_every_s: float,
-) -> Callable[[Sequence[Pack]], None]:
+    allow_drift: bool,
+) -> Train:
     """What trains packs: this process, or a Ray cluster; only the latter waits for Ray."""
     name = price.plan.sweep.name
     if inline or not price.packs:
         from sweeps.running.inline import train_inline
 
         return partial(
-            train_inline, ledger=ledger, sweep=name, device=device, save_every_s=save_every_s
+            train_inline,
+            ledger=ledger,
+            sweep=name,
+            device=device,
+            save_every_s=save_every_s,
+            allow_drift=allow_drift,
         )
     if address is None:
         from sweeps.running.joining import prepare_own
@@ -397,7 +564,15 @@ def _trainer(
         workers=price.workers,
         wanted=wanted,
         save_every_s=save_every_s,
+        allow_drift=allow_drift,
     )
+
+
+def _doubt(ledger: Ledger, console: Console) -> None:
+    """Say so when others could change what the storage holds."""
+    doubt = ledger.doubt()
+    if doubt:
+        console.print(doubt, style="yellow", markup=False, highlight=False)
 
 
 def _joined(address: str, storage: Path, wanted: Workers, *, insecure: bool) -> tuple[str, int]:

@@ -150,6 +150,15 @@ def newest_fingerprint(folders: Iterable[Path], key: str) -> dict[str, str] | No
     return None
 
 
+def is_whole(marker: Path, key: str) -> bool:
+    """Whether a checkpoint is what its record says; its numbers are not read."""
+    try:
+        record = _read_marker(marker, key)
+        return hashlib.sha256(_content(marker.with_suffix(".pt"))).hexdigest() == record["sha256"]
+    except _UNREADABLE:  # then it is not
+        return False
+
+
 def _newest_first(folders: Iterable[Path]) -> list[Path]:
     markers = [marker for folder in folders for marker in folder.glob("checkpoint-*.json")]
     return sorted(markers, key=_age, reverse=True)
