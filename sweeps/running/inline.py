@@ -1,38 +1,52 @@
 """Train packs in this process, one after the other: for a machine without Ray, or a debugger."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable
 
 from sweeps.planning.cost import Pack
-from sweeps.running.pack import PackFailed, train_pack
+from sweeps.running.breaker import Breaker
+from sweeps.running.pack import train_pack
 from sweeps.running.stopping import stopping
 from sweeps.storage.ledger import Ledger
 from trainers.machine import prepare
 
 
 def train_inline(
-    packs: Sequence[Pack], ledger: Ledger, sweep: str, *, device: str, save_every_s: float
+    packs: Iterable[Pack],
+    ledger: Ledger,
+    sweep: str,
+    *,
+    device: str,
+    save_every_s: float,
+    allow_drift: bool = False,
+    lost: threading.Event | None = None,
 ) -> None:
-    """Train the open packs here.
+    """Train the open packs here. No watchdog looks on: it would end the driver, or a debugger.
+
+    When `lost` is set, another driver has the sweep, and this one ends.
 
     Raises:
+        Halted: the disk is full.
         Interrupted: the user asked to stop.
     """
     prepare()
     folder = ledger.sweep(sweep)
+    breaker = Breaker(folder)
     with stopping(folder) as stopped:
+
+        def should_stop() -> bool:
+            is_lost = lost is not None and lost.is_set()
+            return is_lost or stopped.is_set() or folder.stop_requested()
+
         for pack in packs:
-            configs = [trial.trial.config for trial in pack.trials]
             training = train_pack(
                 ledger,
-                configs,
+                [trial.trial.config for trial in pack.trials],
                 device=device,
                 save_every_s=save_every_s,
-                should_stop=folder.stop_requested,
+                should_stop=should_stop,
+                allow_drift=allow_drift,
+                breaker=breaker,
             )
-            try:
-                for _ in training:
-                    pass
-            except PackFailed:
-                continue  # its trials have the outcome `failed`, and the sweep says so at its end
-            if stopped.is_set():
-                break
+            for _ in training:
+                pass
