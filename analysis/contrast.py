@@ -38,14 +38,13 @@ def contrast(sweep: Sweep, spec: ContrastSpec, runs: Runs) -> Contrast:
     Fields that share an axis with the contrast's field change together with it, so they need not
     be equal.
     """
-    together = {
-        field for axis in sweep.axes if spec.field in axis.points()[0] for field in axis.points()[0]
-    }
-    fields = [field for axis in sweep.axes for field in axis.points()[0] if field not in together]
+    axes = sweep.single_axes()
+    together = {field for axis in axes if spec.field in axis.may_set() for field in axis.may_set()}
+    fields = [field for axis in axes for field in axis.may_set() if field not in together]
     equal = [*fields, "seed"]
     rows = [row for row in rows_of(runs.matching(spec.where).table) if _has(row, spec)]
     order = _distinct(
-        [point[spec.field] for axis in sweep.axes for point in axis.points() if spec.field in point]
+        [value for axis in sweep.axes for value in axis.listed(spec.field)]
         + [row[spec.field] for row in rows]
     )
     differences = []
@@ -86,7 +85,7 @@ def _groups(
     result: list[tuple[tuple[str, Any], ...]] = [()]
     for field in spec.rows:
         values = _distinct(
-            [point[field] for axis in sweep.axes for point in axis.points() if field in point]
+            [value for axis in sweep.axes for value in axis.listed(field)]
             + [row[field] for row in rows if field in row]
         )
         result = [(*group, (field, value)) for group in result for value in values]

@@ -147,7 +147,7 @@ def study(sweep: Sweep, runs: Runs, *, resamples: int = RESAMPLES) -> Study:
 
 def axis_fields(sweep: Sweep) -> tuple[str, ...]:
     """Every field that some axis sets, in the order of the file."""
-    return tuple(field for axis in sweep.axes for field in axis.points()[0])
+    return tuple(dict.fromkeys(field for axis in sweep.axes for field in axis.may_set()))
 
 
 def groups(sweep: Sweep, fields: Sequence[str], runs: Runs) -> tuple[Group, ...]:
@@ -155,12 +155,11 @@ def groups(sweep: Sweep, fields: Sequence[str], runs: Runs) -> tuple[Group, ...]
     orders: list[list[Any]] = []
     seen = [*rows_of(runs.table), *(one.fields for one in runs.omitted)]
     for field in fields:
-        order = [point[field] for axis in sweep.axes for point in axis.points() if field in point]
-        for row in seen:
-            if field in row and not any(
-                matches({field: one}, {field: row[field]}) for one in order
-            ):
-                order.append(row[field])
+        order: list[Any] = []
+        listed = [value for axis in sweep.axes for value in axis.listed(field)]
+        for value in [*listed, *(row[field] for row in seen if field in row)]:
+            if not any(matches({field: one}, {field: value}) for one in order):
+                order.append(value)
         orders.append(order)
     possible = [tuple(zip(fields, values, strict=True)) for values in itertools.product(*orders)]
     return tuple(group for group in possible if any(matches(row, dict(group)) for row in seen))
@@ -297,8 +296,8 @@ def _mixed(sweep: Sweep, spec: FitSpec, group: Group, runs: Runs) -> tuple[Findi
     """A note when a cell pools trials that differ in an axis which the law does not know."""
     known = {*spec.inputs.values(), *dict(group)}
     rows = rows_of(runs.table)
-    for axis in sweep.axes:
-        fields = [field for field in axis.points()[0] if field in runs.table.columns]
+    for axis in sweep.single_axes():
+        fields = [field for field in axis.may_set() if field in runs.table.columns]
         if known & set(fields):
             continue
         for field in fields:

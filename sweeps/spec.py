@@ -3,16 +3,27 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, StringConstraints, Tag, ValidationError, model_validator
 
-from sweeps.axis import AnyAxis, FieldPath
+from sweeps import axes
+from sweeps.axes.when import When, every_axis
+from sweeps.axis import Axis, FieldPath
+from sweeps.condition import Condition
 from sweeps.document import Document, Place, parse, read_document
+from sweeps.limits import Limits
 from sweeps.search import Search
 from sweeps.secrets import secret_place
 from sweeps.workers import Workers
+from trainers.plugins import union
 from trainers.schema import Frozen, InputError, first_problem, spelled
+
+if TYPE_CHECKING:
+    AnyAxis = Axis
+else:
+    AnyAxis = union(axes, Axis)
+    When.model_rebuild(_types_namespace={"AnyAxis": AnyAxis})  # it holds axes of every kind
 
 CATALOG = Path(__file__).parent / "catalog"
 
@@ -208,6 +219,8 @@ class Sweep(Frozen):
     source: str = Field(default="", max_length=300)
     trial: dict[str, Any]
     axes: tuple[AnyAxis, ...] = ()
+    exclude: tuple[Condition, ...] = Field(default=(), max_length=1_000)
+    budget: Limits = Limits()
     replicates: int = Field(default=1, ge=1, le=100_000)
     search: Search | None = None
     workers: Workers = Workers()
@@ -217,11 +230,13 @@ class Sweep(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Sweep":
-        fields = [field for axis in self.axes for field in axis.points()[0]]
+        # where axes exist only for some trials, planning sees whether two of them meet
+        always = [axis for axis in self.axes if not isinstance(axis, When)]
+        fields = [field for axis in always for field in axis.may_set()]
         twice = sorted({field for field in fields if fields.count(field) > 1})
         if twice:
             raise ValueError(f"expected each field on one axis, got {twice[0]} on two")
-        if "seed" in fields:
+        if any("seed" in axis.may_set() for axis in self.axes):
             raise ValueError("expected replicates instead of an axis over seed")
         names = [fit.name for fit in self.report.fits]
         if len(set(names)) != len(names):
@@ -230,6 +245,10 @@ class Sweep(Frozen):
             if isinstance(claim, CoefficientClaim) and claim.fit not in names:
                 raise ValueError(f"the claim {claim.say!r} needs a fit named {claim.fit!r}")
         return self
+
+    def single_axes(self) -> tuple[Axis, ...]:
+        """The axes in the order of the file, those that a condition holds among them."""
+        return tuple(every_axis(self.axes))
 
 
 def load(name_or_path: str, changes: Sequence[str] = ()) -> Sweep:
@@ -316,7 +335,11 @@ def _changed(value: dict[str, Any], change: str) -> dict[str, Any]:
     if not equals or not all(part.isidentifier() for part in parts):
         raise SpecError(f"--set {change}: expected field=value")
     new = parse(text, name=f"--set {field}").value
-    path = parts if parts[0] in Sweep.model_fields else ["trial", *parts]
+    # both a sweep and a trial have a budget
+    of_sweep = parts[0] in Sweep.model_fields and not (
+        parts[0] == "budget" and not {*parts[1:2]} & Limits.model_fields.keys()
+    )
+    path = parts if of_sweep else ["trial", *parts]
     return _with(value, path, new, change)
 
 

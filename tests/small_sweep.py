@@ -34,10 +34,12 @@ def sweep_of(name: str, bases: tuple[int, ...]) -> Sweep:
 
 def records_of(sweep: Sweep, points: int = 5) -> list[dict[str, Any]]:
     """The trials of the sweep as a launch stores them."""
-    places = [
-        {field: value for part in chosen for field, value in part.items()}
-        for chosen in product(*(axis.points() for axis in sweep.axes))
+    columns = [
+        [(field, value) for value in axis.listed(field)]
+        for axis in sweep.axes
+        for field in axis.may_set()
     ]
+    places = [dict(chosen) for chosen in product(*columns)]
     return [_record(place, seed, points) for place in places for seed in range(sweep.replicates)]
 
 

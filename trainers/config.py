@@ -91,6 +91,28 @@ class Evaluation(Frozen):
     prune: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(default=(), max_length=20)
 
 
+def steps_of(budget: Budget, batch_size: int) -> int:
+    """Optimizer steps of a budget."""
+    if budget.steps is not None:
+        return budget.steps
+    assert budget.examples is not None  # Budget holds exactly one of the two
+    return -(-budget.examples // batch_size)
+
+
+def check_points(evaluation: Evaluation, steps: int) -> None:
+    """Refuse more reports than there are steps.
+
+    Raises:
+        ValueError: there are more; the message begins with their place in the trial.
+
+    """
+    if evaluation.points > steps:
+        raise ValueError(
+            f"evaluation.points: expected at most as many as there are steps, {steps}, got"
+            f" {evaluation.points}"
+        )
+
+
 class TestSet(Frozen):
     """One more test set: the trial's task with some fields changed."""
 
@@ -134,11 +156,7 @@ class TrialConfig(Frozen):
             self._check_tokens()
         else:
             self._check_numbers()
-        if self.evaluation.points > self.steps:
-            raise ValueError(
-                f"evaluation.points: expected at most as many as there are steps, {self.steps}, got"
-                f" {self.evaluation.points}"
-            )
+        check_points(self.evaluation, steps_of(self.budget, self.batch_size))
         misfit = _misfit(self.model, self.shape())
         if misfit is not None:
             raise ValueError(f"model: {misfit}")
@@ -198,10 +216,7 @@ class TrialConfig(Frozen):
     @property
     def steps(self) -> int:
         """Optimizer steps of the whole budget."""
-        if self.budget.steps is not None:
-            return self.budget.steps
-        assert self.budget.examples is not None  # Budget holds exactly one of the two
-        return -(-self.budget.examples // self.batch_size)
+        return steps_of(self.budget, self.batch_size)
 
     @property
     def examples(self) -> int:
@@ -318,7 +333,7 @@ class TrialConfig(Frozen):
 
     def key(self) -> str:
         """The name of the trial: 20 hexadecimal digits of the hash of what decides its result."""
-        text = json.dumps([NUMERICS, self._deciding()], sort_keys=True, allow_nan=False)
+        text = json.dumps([NUMERICS, self.deciding_fields()], sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     def stacks_with(self) -> str:
@@ -329,18 +344,19 @@ class TrialConfig(Frozen):
             "optimizer": self.optimizer.kind,
             "budget": None,
         }
-        return json.dumps(self.model_copy(update=own)._deciding(), sort_keys=True)
+        return json.dumps(self.model_copy(update=own).deciding_fields(), sort_keys=True)
 
-    def _deciding(self) -> dict[str, Any]:
-        deciding = _deciding(self)
+    def deciding_fields(self) -> dict[str, Any]:
+        """What decides the result, as plain data: the fields that differ from their default."""
+        fields = deciding(self)
         _, *others = self.parts()  # how a changed task is spelled decides nothing
         if self.data.prime is not None:
-            deciding["data"]["prime"]["task"] = _deciding(others[-1])
+            fields["data"]["prime"]["task"] = deciding(others[-1])
         for number in range(len(self.data.mixture)):
-            deciding["data"]["mixture"][number]["task"] = _deciding(others[number])
+            fields["data"]["mixture"][number]["task"] = deciding(others[number])
         for name, task in self.test_tasks().items():
-            deciding["evaluate"][name]["task"] = _deciding(task)
-        return deciding
+            fields["evaluate"][name]["task"] = deciding(task)
+        return fields
 
 
 def trial_config(fields: Mapping[str, Any]) -> TrialConfig:
@@ -361,7 +377,7 @@ def trial_config(fields: Mapping[str, Any]) -> TrialConfig:
         raise InputError(f"{spelled(place)}: {words}" if place else words) from error
 
 
-def _deciding(value: Any) -> Any:
+def deciding(value: Any) -> Any:
     """Plain data with the fields that differ from their default, and every `kind`.
 
     A field that is added later with a neutral default therefore changes no key.
@@ -369,14 +385,14 @@ def _deciding(value: Any) -> Any:
     if isinstance(value, BaseModel):
         fields = type(value).model_fields
         return {
-            name: _deciding(getattr(value, name))
+            name: deciding(getattr(value, name))
             for name, field in fields.items()
             if name == "kind" or field.is_required() or getattr(value, name) != field.default
         }
     if isinstance(value, dict):
-        return {name: _deciding(item) for name, item in value.items()}
+        return {name: deciding(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_deciding(item) for item in value]
+        return [deciding(item) for item in value]
     if isinstance(value, float):
         return value + 0.0  # minus zero and zero are one value
     return value

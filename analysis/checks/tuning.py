@@ -202,8 +202,8 @@ def _groups(design: Design, knob: str, along: str) -> Int[np.ndarray, " run"]:
     """Runs that differ in the knob alone, as far as inputs and axes tell."""
     fields = [along, *design.inputs.values()]
     if design.sweep is not None:
-        for axis in design.sweep.axes:
-            own = list(axis.points()[0])
+        for axis in design.sweep.single_axes():
+            own = axis.may_set()
             if knob not in own:  # what changes together with the knob is part of it
                 fields += own
     chosen = dict.fromkeys(one for one in fields if design.has(one) and one != knob)

@@ -1,16 +1,19 @@
 """Expand a sweep into trials, validate every one, and name each by its content. Needs no cluster."""
 
-import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
+from functools import cached_property
 from typing import Any
 
-from sweeps.axis import Point
+from sweeps.axes.when import When
+from sweeps.axis import Aim
+from sweeps.planning.places import Left, Place, places
+from sweeps.planning.questions import check_questions
 from sweeps.spec import SpecError, Sweep
-from trainers.config import TrialConfig, trial_config
+from trainers.config import TrialConfig
 from trainers.schema import InputError, flattened, shown, spelled
+from trainers.variants import Variant, Variants
 
 SUMMARY_METRICS = frozenset(
     {"params", "embedding_params", "flops", "examples", "tokens", "wall_s", "diverged"}
@@ -23,26 +26,39 @@ class PlannedTrial:
     """One trial of a sweep: where it lies on the axes, and what it costs."""
 
     key: str
-    config: TrialConfig
-    point: Point
+    variant: Variant
+    point: Mapping[str, Any]
     replicate: int
-    params: int  # non-embedding
-    flops: int  # of the whole training
+    aim: Aim | None = None
+
+    @cached_property
+    def config(self) -> TrialConfig:
+        """What is trained."""
+        return self.variant.config(self.variant.seed + self.replicate)
+
+    @property
+    def params(self) -> int:
+        """Non-embedding parameters."""
+        return self.variant.cost.params
+
+    @property
+    def flops(self) -> int:
+        """Of the whole training."""
+        return self.variant.flops
 
     def record(self) -> dict[str, Any]:
         """What the storage folder keeps of the trial."""
-        config = self.config
         return {
             "key": self.key,
-            "config": config.model_dump(),
-            "point": self.point,
+            "config": self.variant.dumped(self.variant.seed + self.replicate),
+            "point": dict(self.point),
             "replicate": self.replicate,
             "params": self.params,
-            "embedding_params": config.cost().embedding_params,
+            "embedding_params": self.variant.cost.embedding_params,
             "flops": self.flops,
-            "examples": config.examples,
-            "tokens": config.examples * config.tokens_of_example(),
-            "steps": config.steps,
+            "examples": self.variant.examples,
+            "tokens": self.variant.tokens,
+            "steps": self.variant.steps,
         }
 
 
@@ -53,6 +69,7 @@ class Plan:
     sweep: Sweep
     trials: tuple[PlannedTrial, ...]
     duplicates: int  # places in the space that name a trial which is there already
+    excluded: int = 0  # places that the sweep file leaves out
 
 
 def plan(sweep: Sweep) -> Plan:
@@ -64,104 +81,81 @@ def plan(sweep: Sweep) -> Plan:
         SpecError: an axis names a field or a value that a trial rejects, or the report, a claim or
             the objective asks for what no trial has.
     """
+    variants, left = Variants(sweep.trial), Left()
     trials: dict[str, PlannedTrial] = {}
-    places = 0
-    for point, first in _configs(sweep):
-        cost = first.cost()
-        for replicate in range(sweep.replicates):
-            config = first.model_copy(update={"seed": first.seed + replicate})
-            key = config.key()
-            places += 1
-            trials.setdefault(
-                key,
-                PlannedTrial(
-                    key, config, point, replicate, cost.params, config.examples * cost.flops
-                ),
-            )
-    planned = Plan(sweep, tuple(trials.values()), places - len(trials))
-    _check_questions(planned)
-    return planned
+    planned = 0
+    for place in places(sweep, variants, left):
+        variant = _variant(sweep, variants, place)
+        _check_aim(place, variant)
+        keys = variant.keys(range(variant.seed, variant.seed + sweep.replicates))
+        for replicate, key in enumerate(keys):
+            trials.setdefault(key, PlannedTrial(key, variant, place.sets, replicate, place.aim))
+        planned += sweep.replicates
+    _check_left(sweep, left, planned)
+    _check_asked(sweep, trials)
+    return Plan(sweep, tuple(trials.values()), planned - len(trials), left.excluded)
 
 
-def _configs(sweep: Sweep) -> Iterator[tuple[Point, TrialConfig]]:
-    """Each point of the space with its config of the first replicate."""
-    axes = [list(enumerate(axis.points())) for axis in sweep.axes]
-    for chosen in product(*axes):
-        point: Point = {field: value for _, part in chosen for field, value in part.items()}
-        fields = json.loads(json.dumps(sweep.trial))  # a copy, which the point may change
-        for field, value in point.items():
-            _set(fields, field, value)
-        try:
-            yield point, trial_config(fields)
-        except InputError as error:
-            path, _, words = str(error).partition(": ")
-            if not words or " " in path:  # no place, but words up to a colon
-                path, words = "", str(error)
-            place, text = _where_written(sweep, path, [number for number, _ in chosen])
-            raise SpecError(f"{text}: {words}", place=place) from error
+def _variant(sweep: Sweep, variants: Variants, place: Place) -> Variant:
+    try:
+        return variants.with_fields(place.sets)
+    except InputError as error:
+        path, _, words = str(error).partition(": ")
+        if not words or " " in path:  # no place, but words up to a colon
+            path, words = "", str(error)
+        where, text = _where_written(sweep, path, place)
+        raise SpecError(f"{text}: {words}", place=where) from error
 
 
-def _set(fields: dict[str, Any], path: str, value: Any) -> None:
-    *parents, last = path.split(".")
-    for part in parents:
-        inner = fields.setdefault(part, {})
-        if inner is None:
-            inner = fields[part] = {}
-        if not isinstance(inner, dict):
-            raise SpecError(
-                f"axes: {path} lies inside {part}, which is {shown(inner)}", place=("axes",)
-            )
-        fields = inner
-    fields[last] = value
-
-
-def _where_written(
-    sweep: Sweep, path: str, chosen: Sequence[int]
-) -> tuple[tuple[str | int, ...], str]:
+def _where_written(sweep: Sweep, path: str, place: Place) -> tuple[tuple[str | int, ...], str]:
     """The place in the sweep file that set a field: a value of an axis, or the trial itself."""
-    for number, axis in enumerate(sweep.axes):
-        for field, value in axis.points()[chosen[number]].items():
+    for number, point in enumerate(place.points):
+        for field, value in point.sets.items():
             if f"{path}.".startswith(f"{field}.") or f"{field}.".startswith(f"{path}."):
                 return ("axes", number), f"axes[{number}]: {field} = {shown(value)}"
     parts = re.findall(r"[^.\[\]]+", path)
-    place = tuple(int(part) if part.isdecimal() else part for part in parts)
-    return ("trial", *place), f"trial.{path}" if path else "trial"
+    where = tuple(int(part) if part.isdecimal() else part for part in parts)
+    return ("trial", *where), f"trial.{path}" if path else "trial"
 
 
-def _check_questions(planned: Plan) -> None:
-    """Refuse a report, claims or an objective that no trial of the sweep could answer."""
-    first_of_point = {json.dumps(trial.point): trial for trial in planned.trials}
-    configs = [trial.config for trial in first_of_point.values()]
-    metrics = SUMMARY_METRICS.union(*(config.metrics() for config in configs))
-    fields = frozenset().union(*(flattened(config.model_dump()) for config in configs))
-    sweep, report = planned.sweep, planned.sweep.report
+def _check_aim(place: Place, variant: Variant) -> None:
+    """Refuse an axis that changes the FLOPs after another has solved for them."""
+    if place.aim is None or abs(variant.flops / place.aim.flops - 1) <= place.aim.tolerance:
+        return
+    number = max(number for number, point in enumerate(place.points) if point.aim == place.aim)
+    raise SpecError(
+        f"axes[{number}]: {place.aim.flops:g} FLOPs: expected it after all axes that change FLOPs,"
+        f" the whole trial has {variant.flops:.4g}",
+        place=("axes", number),
+    )
 
-    def metric(name: str | None, *place: str | int) -> None:
-        if name is not None and name not in metrics:
-            known = ", ".join(sorted(metrics))
-            raise SpecError(f"{spelled(place)}: expected one of {known}, got {name}", place=place)
 
-    def field(name: str, *place: str | int) -> None:
-        if name not in fields and name not in metrics:
-            raise SpecError(
-                f"{spelled(place)}: expected a field of the trials, got {name}", place=place
-            )
+def _check_left(sweep: Sweep, left: Left, planned: int) -> None:
+    """Refuse conditions on what no trial has, and a sweep of which nothing is left."""
+    unknown = left.asked - left.found
+    conditions = [(("exclude", number), where) for number, where in enumerate(sweep.exclude)]
+    conditions += [
+        (("axes", number, "where"), axis.where)
+        for number, axis in enumerate(sweep.axes)
+        if isinstance(axis, When)
+    ]
+    for place, where in conditions:
+        for field in where:
+            if field in unknown:
+                raise SpecError(
+                    f"{spelled(place)}: expected a field of the trials, got {field}", place=place
+                )
+    if not planned:
+        raise SpecError(
+            f"exclude: expected some place to be left, all {left.excluded:,} are excluded",
+            place=("exclude",),
+        )
 
-    metric(sweep.objective.metric, "objective", "metric")
-    for number, claim in enumerate(sweep.claims):
-        metric(getattr(claim, "metric", None), "claims", number, "metric")
-        for name in [*claim.where, *getattr(claim, "needs", {})]:
-            field(name, "claims", number, "where")
-    for number, table in enumerate(report.tables):
-        for name in (*table.metrics, table.beside):
-            metric(name, "report", "tables", number, "metrics")
-        for name in (*table.rows, *table.where):
-            field(name, "report", "tables", number, "rows")
-    for number, contrast in enumerate(report.contrasts):
-        metric(contrast.metric, "report", "contrasts", number, "metric")
-        for name in (contrast.field, *contrast.rows, *contrast.where):
-            field(name, "report", "contrasts", number, "field")
-    for number, fit in enumerate(report.fits):
-        metric(fit.metric, "report", "fits", number, "metric")
-        for name in (*fit.inputs.values(), *fit.split, *fit.where):
-            field(name, "report", "fits", number, "inputs")
+
+def _check_asked(sweep: Sweep, trials: Mapping[str, PlannedTrial]) -> None:
+    """Refuse questions that no trial can answer; trials that stack have the same metrics and fields."""
+    metrics, fields = set(SUMMARY_METRICS), set[str]()
+    for variant in {trial.variant.alike: trial.variant for trial in trials.values()}.values():
+        metrics |= variant.metrics
+        fields |= flattened(variant.dumped(variant.seed)).keys()
+    check_questions(sweep, metrics, fields)

@@ -1,7 +1,7 @@
 """The plan as a person reads it, and as one JSON document."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -84,7 +84,7 @@ def show_price(price: Price, console: Console) -> None:
     for cell in list(cells.values())[:shown]:
         first = cell[0]
         table.add_row(
-            *(written(first.trial.point[field]) for field in _fields(sweep)),
+            *(_cell(first.trial.point, field) for field in _fields(sweep)),
             str(len(cell)),
             str(sizes[first.trial.key]),
             f"{first.trial.params:,}",
@@ -97,7 +97,12 @@ def show_price(price: Price, console: Console) -> None:
 
 
 def _fields(sweep: Sweep) -> list[str]:
-    return [field for axis in sweep.axes for field in axis.points()[0]]
+    return list(dict.fromkeys(field for axis in sweep.axes for field in axis.may_set()))
+
+
+def _cell(point: Mapping[str, Any], field: str) -> str:
+    """A value of a place; nothing where the axis does not exist there."""
+    return written(point[field]) if field in point else ""
 
 
 def _memory(price: Price) -> str:
