@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from ray import tune
 from ray.exceptions import RayTaskError
+from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
@@ -95,6 +96,9 @@ def hand_out(
     os.environ["TUNE_GLOBAL_CHECKPOINT_S"] = str(10**9)  # its state is never restored
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # its tables would run through the progress screen
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # `stopping` saves before it ends
+    # Tune would hand Amazon's keys to the workers, who need none, and Ray writes what it hands on
+    # into logs that everybody can read.
+    ENV_VARS_TO_PROPAGATE.difference_update([n for n in ENV_VARS_TO_PROPAGATE if "AWS" in n])
     folder = ledger.sweep(sweep)
     with _scratch(folder.path.resolve()) as scratch:
         halt = _Halt(scratch, lost or threading.Event())
