@@ -2,65 +2,104 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 
 from sweeps.planning.cost import Pack, Price
 from sweeps.publishing.provenance import write_provenance
+from sweeps.running.breaker import Breaker, alike
+from sweeps.running.halted import Halted
+from sweeps.publishing.provenance import write_provenance
 from sweeps.spec import resolved_text
 from sweeps.storage.ledger import Ledger
+from sweeps.storage.sweep_folder import SweepFolder, SweepLocked
 from sweeps.watching.progress import Screen
 from sweeps.watching.watch import Watch
+from trainers.result import Outcome
 
 if TYPE_CHECKING:
     from sweeps.publishing.publisher import Published, Publisher
 
 _LOOK_EVERY_S = 1.0
+_MOST_REASONS = 3
 _LAST_PASS_S = 60.0  # a tracker that is away longer is caught up with by `sync`
+
+
+class Train(Protocol):
+    """What trains packs; it ends soon after `lost` is set: another driver has the sweep then."""
+
+    def __call__(self, packs: Sequence[Pack], *, lost: threading.Event) -> None:
+        """Train the packs.
+
+        Raises:
+            Halted: nothing can go on.
+            Interrupted: the user asked to stop.
+        """
+        ...
 
 
 def drive(
     price: Price,
     ledger: Ledger,
     *,
-    train: Callable[[Sequence[Pack]], None],
+    train: Train,
     publisher: "Publisher | None",
     console: Console,
 ) -> bool:
     """Train the open trials of a plan; True when every trial has an outcome and none failed.
 
-    Without a publisher nothing is published; `lawsweep sync` does so later, also on another machine.
+    Trials that failed before are tried again. Without a publisher nothing is published; `lawsweep sync`
+    does so later, also on another machine.
 
     Raises:
-        SweepLocked: another driver runs this sweep.
+        SweepLocked: another driver runs this sweep, or has taken it over meanwhile.
         Interrupted: the user asked to stop; all is saved.
         InputError: there is no cluster at the address.
     """
     sweep = price.plan.sweep
     folder = ledger.sweep(sweep.name)
-    with folder.lock():
+    breaker = Breaker(folder)
+    halted = ""
+    with folder.lock(lambda text: console.print(text, highlight=False)) as lease:
         folder.clear_stop()
+        breaker.reset()
         records = [trial.record() for trial in price.plan.trials]
         folder.write_plan(resolved_text(sweep), records)
         if price.packs:
             write_provenance(folder.path)
+        if price.packs:
+            write_provenance(folder.path)
+        for trial in price.trials:
+            if trial.state == "failed":
+                ledger.trial(trial.trial.key).reopen()
         if publisher is not None:
             publisher.start()
         try:
             if price.packs:
-                with _watched(Watch(ledger, sweep, records), publisher, console):
-                    train(price.packs)
+                with watched(Watch(ledger, sweep, records), publisher, console):
+                    train(price.packs, lost=lease.lost)
+        except Halted as error:
+            halted = str(error)
         finally:
             if publisher is not None:
-                _say_what_waits(publisher.stop(_LAST_PASS_S), sweep.name, console)
-            folder.clear_stop()
-    return _conclude(price, ledger, console)
+                say_what_waits(publisher.stop(_LAST_PASS_S), sweep.name, console)
+            if not lease.lost.is_set():
+                folder.clear_stop()
+        if lease.lost.is_set():
+            raise SweepLocked(taken_over(folder))
+    return conclude(price, ledger, console, halted, breaker)
 
 
-def _say_what_waits(published: "Published", name: str, console: Console) -> None:
+def taken_over(folder: SweepFolder) -> str:
+    """Who has the sweep now."""
+    return f"sweep {folder.path.name} is run by {folder.owner() or 'another process'} now"
+
+
+def say_what_waits(published: "Published", name: str, console: Console) -> None:
+    """Say what the tracker does not have yet, if anything."""
     if published.error is not None:
         console.print(
             f"[yellow]{published.points_left:,} points are not published yet: {published.error}[/]\n"
@@ -70,7 +109,7 @@ def _say_what_waits(published: "Published", name: str, console: Console) -> None
 
 
 @contextmanager
-def _watched(watch: Watch, publisher: "Publisher | None", console: Console) -> Iterator[None]:
+def watched(watch: Watch, publisher: "Publisher | None", console: Console) -> Iterator[None]:
     """Show the sweep's progress from the ledger while the block trains."""
     over = threading.Event()
 
@@ -94,21 +133,52 @@ def _watched(watch: Watch, publisher: "Publisher | None", console: Console) -> I
         watcher.join()
 
 
-def _conclude(price: Price, ledger: Ledger, console: Console) -> bool:
+def conclude(price: Price, ledger: Ledger, console: Console, halted: str, breaker: Breaker) -> bool:
     """Say how the sweep ended."""
-    outcomes = [(each.trial.key, ledger.trial(each.trial.key).outcome()) for each in price.trials]
-    names = Counter("open" if outcome is None else outcome.name for _, outcome in outcomes)
-    counted = ", ".join(f"{number} {name}" for name, number in names.most_common())
+    ended = {each.trial.key: each.state for each in price.trials if not each.is_open}
+    outcomes = {each.trial.key: ledger.trial(each.trial.key).outcome() for each in price.open}
+    names = Counter[str](ended.values())
+    names.update("open" if outcome is None else outcome.name for outcome in outcomes.values())
+    counted = ", ".join(f"{number:,} {name}" for name, number in names.most_common())
     console.print(f"[bold]{price.plan.sweep.name}[/]: {counted}", highlight=False)
-    reasons = Counter(o.reason for _, o in outcomes if o is not None and o.name == "failed")
-    for reason, number in reasons.most_common(3):
-        first = next(key for key, o in outcomes if o is not None and o.reason == reason)
-        notes = ledger.trial(first).attempts()[-1] / "notes.txt"
-        console.print(f"  [red]{number} failed: {reason}[/]\n  traceback: {notes}", highlight=False)
+    if halted:
+        console.print(f"  stopped: {halted}", style="red", markup=False, highlight=False)
+    _say_what_failed(outcomes, ledger, console)
     if names["open"]:
-        console.print(
-            "  the open ones lost their worker too often; the same command goes on with them"
-        )
+        waiting = [each.trial.config for each in price.open if outcomes[each.trial.key] is None]
+        for line in breaker.lines(waiting):
+            console.print(f"  {line}", style="red", markup=False, highlight=False)
+        for line in _left_open([config.key() for config in waiting], ledger):
+            console.print(f"  {line}", style="red", markup=False, highlight=False)
+        console.print("  the same command goes on with the open ones")
     if names["finished"]:
         console.print(f"  what it says: lawsweep report {price.plan.sweep.name}", highlight=False)
     return set(names) <= {"finished", "diverged", "stopped"}
+
+
+def _say_what_failed(
+    outcomes: Mapping[str, Outcome | None], ledger: Ledger, console: Console
+) -> None:
+    """One line for each kind of failure, with its number and where the first traceback is."""
+    failed: dict[str, list[tuple[str, str]]] = {}
+    for key, outcome in outcomes.items():
+        if outcome is not None and outcome.name == "failed":
+            failed.setdefault(alike(outcome.reason), []).append((key, outcome.reason))
+    for found in sorted(failed.values(), key=len, reverse=True)[:_MOST_REASONS]:
+        key, reason = found[0]
+        notes = ledger.trial(key).attempts()[-1] / "notes.txt"
+        where = f"traceback: {notes}" if notes.exists() else f"its folder: {notes.parent}"
+        console.print(
+            f"  {len(found):,} failed: {reason}", style="red", markup=False, highlight=False
+        )
+        console.print(f"  {where}", markup=False, highlight=False)
+
+
+def _left_open(keys: Sequence[str], ledger: Ledger) -> list[str]:
+    """Why workers did not go on with trials, a line for each reason."""
+    reasons = Counter(ledger.trial(key).left_open() for key in keys)
+    return [
+        f"{number:,} were left open: {reason}"
+        for reason, number in reasons.most_common(_MOST_REASONS)
+        if reason is not None
+    ]
