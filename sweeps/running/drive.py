@@ -12,7 +12,6 @@ from sweeps.planning.cost import Pack, Price
 from sweeps.publishing.provenance import write_provenance
 from sweeps.running.breaker import Breaker, alike
 from sweeps.running.halted import Halted
-from sweeps.publishing.provenance import write_provenance
 from sweeps.spec import resolved_text
 from sweeps.storage.ledger import Ledger
 from sweeps.storage.sweep_folder import SweepFolder, SweepLocked
@@ -68,8 +67,6 @@ def drive(
         breaker.reset()
         records = [trial.record() for trial in price.plan.trials]
         folder.write_plan(resolved_text(sweep), records)
-        if price.packs:
-            write_provenance(folder.path)
         if price.packs:
             write_provenance(folder.path)
         for trial in price.trials:
