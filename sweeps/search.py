@@ -14,6 +14,7 @@ from trainers.schema import Frozen
 
 _MANY = 10**9  # places of a space: more need not be counted
 _SHOWN = 12
+_DIGITS = 5
 
 
 class Range(Frozen, ABC):
@@ -24,6 +25,10 @@ class Range(Frozen, ABC):
     @abstractmethod
     def at(self, share: float) -> Any:
         """The value at this share of the range."""
+
+    @abstractmethod
+    def neat(self, value: Any) -> Any:
+        """A value that was suggested, without the digits that nobody needs to read and to type."""
 
     @abstractmethod
     def ends(self) -> tuple[Any, ...]:
@@ -81,6 +86,11 @@ class Uniform(_Between):
     def at(self, share: float) -> Any:
         return min(self.high, self.low + share * (self.high - self.low))
 
+    @override
+    def neat(self, value: Any) -> Any:
+        decimals = _DIGITS - math.floor(math.log10(self.high - self.low))
+        return min(self.high, max(self.low, round(value, decimals)))
+
 
 class LogUniform(_Between):
     """A real number from `low` to `high`, every ratio alike: for a learning rate."""
@@ -92,6 +102,12 @@ class LogUniform(_Between):
     def at(self, share: float) -> Any:
         exact = self.low * math.exp(share * math.log(self.high / self.low))
         return min(self.high, max(self.low, exact))
+
+    @override
+    def neat(self, value: Any) -> Any:
+        decades = math.log10(self.high / self.low)
+        digits = _DIGITS + max(0, -math.floor(math.log10(decades)))
+        return min(self.high, max(self.low, float(f"{value:.{digits}g}")))
 
 
 class Whole(Range):
@@ -115,6 +131,10 @@ class Whole(Range):
     def at(self, share: float) -> Any:
         count = (self.high - self.low) // self.step + 1
         return self.low + self.step * min(count - 1, int(share * count))
+
+    @override
+    def neat(self, value: Any) -> Any:
+        return value
 
     @override
     def ends(self) -> tuple[Any, ...]:
@@ -149,6 +169,10 @@ class LogWhole(Range):
         return min(self.high, max(self.low, round(exact)))
 
     @override
+    def neat(self, value: Any) -> Any:
+        return value
+
+    @override
     def ends(self) -> tuple[Any, ...]:
         return self.low, self.high
 
@@ -176,6 +200,10 @@ class Choice(Range):
     @override
     def at(self, share: float) -> Any:
         return self.values[min(len(self.values) - 1, int(share * len(self.values)))]
+
+    @override
+    def neat(self, value: Any) -> Any:
+        return value
 
     @override
     def ends(self) -> tuple[Any, ...]:

@@ -1,0 +1,108 @@
+"""One driver, one search: lock it, suggest and train its trials, publish and watch meanwhile."""
+
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rich.console import Console
+
+from sweeps.planning.cost import Price, PricedTrial
+from sweeps.running.breaker import Breaker
+from sweeps.running.drive import conclude, say_what_waits, taken_over, watched
+from sweeps.running.halted import Halted
+from sweeps.searching.book import Book, kept
+from sweeps.searching.outline import Outline
+from sweeps.spec import resolved_text
+from sweeps.storage.ledger import Ledger
+from sweeps.storage.sweep_folder import SweepFolder, SweepLocked
+from sweeps.watching.watch import Watch
+from trainers.schema import InputError
+
+if TYPE_CHECKING:
+    from sweeps.publishing.publisher import Publisher
+
+_LAST_PASS_S = 60.0  # a tracker that is away longer is caught up with by `sync`
+
+
+class TrainSearch(Protocol):
+    """What trains the trials of a book; it ends soon after `lost` is set."""
+
+    def __call__(self, book: Book, ledger: Ledger, *, lost: threading.Event) -> None:
+        """Train the trials.
+
+        Raises:
+            Halted: nothing can go on.
+            Interrupted: the user asked to stop.
+        """
+        ...
+
+
+def drive_search(
+    outline: Outline,
+    ledger: Ledger,
+    *,
+    train: TrainSearch,
+    publisher: "Publisher | None",
+    console: Console,
+) -> bool:
+    """Suggest and train; True when the search has all its trials, each has an outcome and none failed.
+
+    All that it knows of earlier launches it reads from the ledger. Trials that failed are tried again.
+
+    Raises:
+        SweepLocked: another driver runs this sweep, or has taken it over meanwhile.
+        Interrupted: the user asked to stop; all is saved.
+        InputError: there is no cluster at the address.
+    """
+    sweep = outline.sweep
+    folder = ledger.sweep(sweep.name)
+    breaker = Breaker(folder)
+    halted = ""
+    with folder.lock(lambda text: console.print(text, highlight=False)) as lease:
+        folder.clear_stop()
+        breaker.reset()
+        records = [entry.trial.record() for entry in kept(outline, _stored(folder))]
+        folder.write_plan(resolved_text(sweep), records)
+        watch = Watch(ledger, sweep, records)
+
+        def grown(record: Mapping[str, Any]) -> None:
+            watch.extend([record])
+            if publisher is not None:
+                publisher.extend([record])
+
+        book = Book(outline, ledger, grown)
+        book.take_up(records)
+        if publisher is not None:
+            publisher.extend(records)
+            publisher.start()
+        try:
+            if not book.is_complete:
+                with watched(watch, publisher, console):
+                    train(book, ledger, lost=lease.lost)
+        except Halted as error:
+            halted = str(error)
+        finally:
+            if publisher is not None:
+                say_what_waits(publisher.stop(_LAST_PASS_S), sweep.name, console)
+            if not lease.lost.is_set():
+                folder.clear_stop()
+        if lease.lost.is_set():
+            raise SweepLocked(taken_over(folder))
+    return _concluded(book, ledger, console, halted, breaker)
+
+
+def _stored(folder: SweepFolder) -> list[dict[str, Any]]:
+    try:
+        return folder.trials()
+    except InputError:  # it was never launched
+        return []
+
+
+def _concluded(book: Book, ledger: Ledger, console: Console, halted: str, breaker: Breaker) -> bool:
+    """Say how the search ended."""
+    trials = tuple(PricedTrial(entry.trial, "new", 0, 0.0) for entry in book.entries)
+    done = conclude(Price(book.outline.samples, trials, (), 1), ledger, console, halted, breaker)
+    missing = book.outline.search.trials - len(trials)
+    if missing and not halted:
+        console.print(f"  {missing:,} trials were not suggested", style="yellow", highlight=False)
+    return done and not missing

@@ -1,0 +1,57 @@
+"""Train the trials of a search on Ray, each suggested when a worker is free for it."""
+
+import threading
+from collections.abc import Iterator
+
+from sweeps.planning.cost import Pack, PricedTrial
+from sweeps.running.launch import hand_out
+from sweeps.searching.book import Book
+from sweeps.searching.judge import Judge
+from sweeps.storage.ledger import Ledger
+from sweeps.workers import Workers
+
+
+def search_on_ray(
+    book: Book,
+    ledger: Ledger,
+    *,
+    address: str | None,
+    workers: int,
+    save_every_s: float,
+    wanted: Workers = Workers(),  # noqa: B008 - frozen
+    allow_drift: bool = False,
+    lost: threading.Event | None = None,
+) -> None:
+    """Train until the search has all its trials; those that were interrupted come first.
+
+    Raises:
+        Halted: no worker can go on.
+        Interrupted: the user asked to stop.
+        InputError: there is no cluster at the address.
+        OSError: a trial could not be stored, so it was not started.
+    """
+    sweep, search = book.outline.sweep, book.outline.search
+    judge = Judge(book, ledger)
+    for entry in book.entries:
+        judge.take_in(entry)
+    book.tell(judge.take_in)
+
+    def left(at_once: int) -> Iterator[tuple[Pack, ...]]:
+        while (entry := book.next()) is not None:
+            if judge.goes_on(entry):
+                yield (Pack((PricedTrial(entry.trial, "new", 0, 0.0),)),)
+
+    hand_out(
+        left,
+        ledger,
+        sweep.name,
+        address=address,
+        workers=workers,
+        save_every_s=save_every_s,
+        wanted=wanted,
+        allow_drift=allow_drift,
+        lost=lost,
+        most=search.at_once or search.trials,
+        judge=judge,
+        judged_by=sweep.objective.metric,
+    )
