@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -332,33 +331,20 @@ def ui(
     tracking: TrackingOption = None,
     port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
 ) -> None:
-    """Serve MLflow on this machine alone, and print the link to each sweep's own view."""
-    import subprocess
-
-    from sweeps.storage.ledger import Ledger
-    from sweeps.tracking import server_command, tracker_uri, view_link
+    """Serve MLflow on this machine alone, and print the links to each sweep's own pages."""
+    from sweeps.inspecting.serve import LOG, serve
+    from sweeps.tracking import tracker_uri
 
     context.with_resource(private_files())
     uri = tracker_uri(tracking, storage)
     if tracking is None and not (storage / "mlflow.db").exists():
         raise InputError(f"{storage}: expected a sweep that was launched here, found none")
-    command, environment = server_command(storage, uri, port)
-    log = storage / "mlflow-server.log"
-    with log.open("w") as output:
-        server = subprocess.Popen(  # noqa: S603 - our own words
-            command, env={**os.environ, **environment}, stdout=output, stderr=output
-        )
     try:
-        for name in Ledger(storage).sweeps():
-            typer.echo(f"{name}: {view_link(f'http://127.0.0.1:{port}', uri, name)}")
-        typer.echo("Ctrl-C ends it")
-        code = server.wait()
+        code = serve(storage, uri, port, Console())
     except KeyboardInterrupt:
-        server.terminate()
-        server.wait()
         return
     if code:
-        typer.echo(f"ui: the server ended with exit code {code}, see {log}", err=True)
+        typer.echo(f"ui: the server ended with exit code {code}, see {storage / LOG}", err=True)
         raise typer.Exit(1)
 
 

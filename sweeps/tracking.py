@@ -5,6 +5,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -15,6 +16,7 @@ from sweeps.publishing import published, tracker, views
 from sweeps.spec import Sweep, from_resolved
 from trainers.schema import InputError, flattened
 
+_REPORT = "report.html"
 _SERVERS = ("http", "https")
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
@@ -111,15 +113,46 @@ def attach_report(uri: str, sweep_name: str, folder: Path) -> None:
     client.log_artifacts(parent.info.run_id, str(folder))
 
 
-def view_link(uri_of_ui: str, uri: str, sweep_name: str) -> str:
-    """The address of the sweep's own view in MLflow's pages.
+@dataclass(frozen=True)
+class Links:
+    """Where MLflow's pages show a sweep."""
+
+    runs: str  # a table of its trials, the best first
+    charts: str  # drawn as the page opens
+    sweep: str  # its own run: where it stands, and what each point of the axes gives
+    report: str | None  # None before one is attached
+
+
+def links(uri_of_ui: str, uri: str, sweep_name: str) -> Links:
+    """The addresses of a sweep's pages, under the address of MLflow's.
 
     Raises:
         InputError: no such sweep is tracked there.
     """
-    _, experiment_id = tracker.open_experiment(uri, sweep_name)
-    query = f"workflowType=machine_learning&viewStateShareKey={views.TABLE}"
-    return f"{uri_of_ui.rstrip('/')}/#/experiments/{experiment_id}/runs?{query}"
+    client, experiment_id = tracker.open_experiment(uri, sweep_name)
+    parent = tracker.sweep_run(tracker.sweep_runs(client, experiment_id))
+    if parent is None:
+        raise InputError(f"expected an experiment that lawsweep has made, got {sweep_name}")
+    files = {file.path for file in client.list_artifacts(parent.info.run_id)}
+    experiment = f"{uri_of_ui.rstrip('/')}/#/experiments/{experiment_id}/runs"
+    run = f"{experiment}/{parent.info.run_id}"
+    kind = "workflowType=machine_learning"  # without it MLflow opens its pages of language models
+    view = f"{experiment}?{kind}&viewStateShareKey"
+    return Links(
+        runs=f"{view}={views.TABLE}",
+        charts=f"{view}={views.CHARTS}&compareRunsMode=CHART",
+        sweep=f"{run}?{kind}",
+        report=f"{run}/artifacts/{_REPORT}?{kind}" if _REPORT in files else None,
+    )
+
+
+def is_serving(uri_of_ui: str) -> bool:
+    """Whether MLflow's server answers at this address."""
+    try:
+        with urlopen(f"{uri_of_ui}/health", timeout=2) as answer:  # noqa: S310 - our own loopback
+            return answer.status == 200
+    except OSError:
+        return False
 
 
 def server_command(storage: Path, tracking_uri: str, port: int) -> tuple[list[str], dict[str, str]]:
@@ -134,6 +167,7 @@ def server_command(storage: Path, tracking_uri: str, port: int) -> tuple[list[st
     hosts = [f"{host}:{port}" for host in ("127.0.0.1", "localhost")]
     command = [
         *(sys.executable, "-m", "mlflow", "server"),
+        *("--app-name", "lawsweep"),  # `publishing.server`
         *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         *("--artifacts-destination", (storage.resolve() / "mlflow-artifacts").as_uri()),
         *("--allowed-hosts", ",".join(hosts)),

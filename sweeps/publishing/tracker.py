@@ -168,6 +168,14 @@ def _age(run: Run) -> tuple[int, str]:
     return int(run.data.tags.get(published.TRACKED_MS, run.info.start_time)), run.info.run_id
 
 
+def sweep_runs(client: MlflowClient, experiment_id: str) -> list[Run]:
+    """The run of the whole sweep in a list, without those of its trials, of which there may be many."""
+    found = client.search_runs(
+        [experiment_id], filter_string=f"tags.`{published.SWEEP_NAME}` LIKE '%'", max_results=10
+    )
+    return sorted(found, key=_age)
+
+
 def trial_runs(runs: Sequence[Run]) -> dict[str, Run]:
     """The run of each trial; should there be two, the one that has ended, or else has more of it."""
     found: dict[str, Run] = {}

@@ -21,10 +21,10 @@ from sweeps.publishing.publisher import Publisher
 from sweeps.storage.ledger import Ledger
 from sweeps.tracking import (
     attach_report,
+    links,
     read_trials,
     server_command,
     tracker_uri,
-    view_link,
 )
 from tests.small_sweep import (
     START_MS,
@@ -354,7 +354,9 @@ def test_the_saved_view_has_the_form_that_mlflows_page_reads(storage, uri):
     sections = {section["uuid"] for section in state["compareRunSections"]}
     assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} == sections
     Publisher(uri, Ledger(storage), sweep, records_of(sweep)).publish()
-    assert view_link("http://127.0.0.1:5000/", uri, "view").endswith("viewStateShareKey=lawsweep")
+    found = links("http://127.0.0.1:5000/", uri, "view")
+    assert found.runs.endswith("viewStateShareKey=lawsweep")
+    assert found.report is None
 
 
 def free_port() -> int:
