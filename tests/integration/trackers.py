@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -26,7 +27,7 @@ from typing import Any
 
 import pytest
 
-from sweeps.tracking import server_command, tracker_uri
+from sweeps.tracking import tracker_uri
 
 _UP_WITHIN_S = 120.0  # two idle cores need 8 s, busy ones a minute
 _DOWN_WITHIN_S = 30.0
@@ -110,7 +111,8 @@ class Server:
     def kill(self) -> None:
         """SIGKILL to the whole group: whatever it was doing ends here."""
         if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
 
@@ -174,13 +176,24 @@ def over_postgres(folder: Path, database: "Postgres") -> Iterator[Server]:
 
 def _server(folder: Path, database_uri: str, *more: str, **environment: str) -> Server:
     port = free_port()
-    command, needed = server_command(folder, database_uri, port)
-    assert "--allowed-hosts" in command
-    assert needed["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+    hosts = [f"{host}:{port}" for host in ("127.0.0.1", "localhost")]
+    command = [
+        *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
+        *("--host", "127.0.0.1", "--port", str(port)),
+        *("--artifacts-destination", (folder / "mlflow-artifacts").as_uri()),
+        *("--allowed-hosts", ",".join(hosts)),
+        *("--cors-allowed-origins", ",".join(f"http://{host}" for host in hosts)),
+        *more,
+    ]
+    needed = {
+        "MLFLOW_BACKEND_STORE_URI": database_uri,  # everybody here can read an argument
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
     inherited = {name: text for name, text in os.environ.items() if "MLFLOW" not in name}
     return Server(
         port=port,
-        command=[*command, *more],
+        command=command,
         environment={**inherited, **needed, **environment},
         log=folder / "server.log",
     )
