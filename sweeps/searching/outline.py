@@ -7,6 +7,7 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter
 
+from sweeps.limits import Limits
 from sweeps.planning.plan import SUMMARY_METRICS, Plan, PlannedTrial, plan
 from sweeps.search import Search
 from sweeps.searching.points import Point, axes_through, lies_in, looked_at, written
@@ -128,7 +129,8 @@ def _check_objective(sweep: Sweep, search: Search, config: TrialConfig) -> None:
 
 def _with_axes(sweep: Sweep, axes: list[dict[str, Any]]) -> Sweep:
     """The same trial without search, on these axes."""
-    return sweep.model_copy(update={"search": None, "axes": _AXES.validate_json(json.dumps(axes))})
+    given = {"search": None, "budget": Limits(), "axes": _AXES.validate_json(json.dumps(axes))}
+    return sweep.model_copy(update=given)
 
 
 def _dumped(sweep: Sweep) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from sweeps.planning.cost import PricedTrial, price
 from sweeps.planning.plan import PlannedTrial
 from sweeps.searching.book import so_far
 from sweeps.searching.outline import Outline
+from sweeps.spec import SpecError
 from sweeps.storage.ledger import Ledger
 from sweeps.wording import duration, written
 
@@ -39,6 +40,20 @@ class Survey:
     def seconds(self) -> float:
         """Until the last trial has ended, if all were of the median price and none were stopped."""
         return self.median.seconds * -(-self.left // self.workers)
+
+    def check_budget(self) -> None:
+        """Refuse what could cost more than the sweep file allows, were all of it the dearest point.
+
+        Raises:
+            SpecError: it could.
+        """
+        too_much = self.outline.sweep.budget.exceeded(
+            gpu_hours=self.left * self.dearest.seconds / 3600,
+            flops=self.left * self.dearest.trial.flops,
+            trials=self.left,
+        )
+        if too_much:
+            raise SpecError(f"{too_much[0]}, if every trial were of the dearest point")
 
 
 def survey(outline: Outline, ledger: Ledger, *, device: str, workers: int) -> Survey:
