@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sweeps.running.drive import Train
     from sweeps.searching.drive import TrainSearch
     from sweeps.searching.outline import Outline
+    from sweeps.searching.survey import Survey
     from sweeps.spec import Sweep
     from sweeps.storage.ledger import Ledger
     from sweeps.workers import Workers
@@ -88,7 +89,7 @@ def plan(
     device, workers = _here()
     searched = _searched(sweep, changes, context.obj)
     if searched is not None:
-        _show_search(searched, Ledger(storage), device, workers, as_json=as_json)
+        _show_search(_surveyed(searched, Ledger(storage), device, workers), as_json=as_json)
         return
     priced = price(
         _planned(sweep, changes, context.obj), Ledger(storage), device=device, workers=workers
@@ -174,7 +175,10 @@ def launch(
         show_price(priced, console)
         seconds = priced.seconds
     else:
-        seconds = _show_search(searched, ledger, device, workers)
+        surveyed = _surveyed(searched, ledger, device, workers)
+        surveyed.check_budget()
+        _show_search(surveyed)
+        seconds = surveyed.seconds
     _doubt(ledger, console)
     if not yes and seconds > _ASK_ABOVE_S and sys.stdin.isatty():
         typer.confirm("Start?", abort=True)
@@ -452,18 +456,21 @@ def _check_inline(searched: Outline) -> None:
     check_inline(searched.search)
 
 
-def _show_search(
-    searched: Outline, ledger: Ledger, device: str, workers: int, *, as_json: bool = False
-) -> float:
-    """Print a search with its price; about how many seconds it takes."""
-    from sweeps.searching.survey import show_survey, survey, survey_document
+def _surveyed(searched: Outline, ledger: Ledger, device: str, workers: int) -> Survey:
+    """What there is of a search, and what it costs."""
+    from sweeps.searching.survey import survey
 
-    found = survey(searched, ledger, device=device, workers=workers)
+    return survey(searched, ledger, device=device, workers=workers)
+
+
+def _show_search(surveyed: Survey, *, as_json: bool = False) -> None:
+    """Print a search with its price."""
+    from sweeps.searching.survey import show_survey, survey_document
+
     if as_json:
-        typer.echo(json.dumps(survey_document(found), indent=1))
+        typer.echo(json.dumps(survey_document(surveyed), indent=1))
     else:
-        show_survey(found, Console())
-    return found.seconds
+        show_survey(surveyed, Console())
 
 
 def _search_trainer(
