@@ -32,12 +32,18 @@ class Watchdog:
     """
 
     least_s: float = field(default_factory=least_s)
+    longest_s: float = 0.0  # silence so far
     _file: TextIO | None = None
     _paths: list[Path] = field(default_factory=list[Path])
-    _longest_s: float = 0.0
     _weight: float = 1.0
     _pace_known: bool = False
     _armed_at: float = 0.0
+
+    @property
+    def limit_s(self) -> float:
+        """Seconds of silence that are allowed now."""
+        limit_s = max(self.least_s, _PATIENCE * self.longest_s * self._weight)
+        return limit_s if self._pace_known else max(limit_s, _PATIENCE * self.least_s)
 
     def guard(self, attempts: list[Path], weight: float) -> None:
         """Watch over these attempts; their largest test is `weight` times an ordinary one."""
@@ -45,7 +51,7 @@ class Watchdog:
         self._file = self._paths[0].open("w")
         for path in self._paths[1:]:
             os.link(self._paths[0], path)
-        self._longest_s, self._weight, self._pace_known = 0.0, weight, False
+        self.longest_s, self._weight, self._pace_known = 0.0, weight, False
         self.alive()
 
     def alive(self) -> None:
@@ -53,11 +59,8 @@ class Watchdog:
         self._measure()
         if self._file is None:
             return
-        limit_s = max(self.least_s, _PATIENCE * self._longest_s * self._weight)
-        if not self._pace_known:
-            limit_s = max(limit_s, _PATIENCE * self.least_s)
         self._armed_at = time.monotonic()
-        faulthandler.dump_traceback_later(limit_s, exit=True, file=self._file)
+        faulthandler.dump_traceback_later(self.limit_s, exit=True, file=self._file)
 
     def rest(self) -> None:
         """Somebody else has the process now."""
@@ -81,7 +84,7 @@ class Watchdog:
 
     def _measure(self) -> None:
         if self._armed_at:
-            self._longest_s = max(self._longest_s, time.monotonic() - self._armed_at)
+            self.longest_s = max(self.longest_s, time.monotonic() - self._armed_at)
         self._armed_at = 0.0
 
 
