@@ -9,7 +9,6 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -137,6 +136,7 @@ def launch(
     from sweeps.planning.show import show_price
     from sweeps.running.drift import refuse_drift
     from sweeps.running.drive import drive
+    from sweeps.running.joining import prepare_joining, prepare_own
     from sweeps.running.stopping import Interrupted
     from sweeps.storage.ledger import Ledger
     from sweeps.storage.sweep_folder import SweepLocked
@@ -148,6 +148,10 @@ def launch(
         raise InputError("--inline: expected no --address beside it")
     if insecure and address is None:
         raise InputError("--insecure: expected an --address beside it")
+    if address is None:
+        prepare_own()
+    else:
+        address = prepare_joining(address, insecure=insecure)
     console = Console()
     ledger = Ledger(storage)
     searched = _searched(sweep, changes, context.obj)
@@ -166,11 +170,10 @@ def launch(
     if not allow_drift:
         keys = [trial.key for trial in planned.trials]
         refuse_drift(ledger, keys, trains_here=address is None)
+    if address is not None:
+        workers = _checked(address, storage, wanted)
     publisher = _publisher(planned, ledger, tracking, console)
     priced = price(planned, ledger, device=device, workers=workers)
-    if (priced.packs or searched is not None) and address is not None:
-        address, workers = _joined(address, storage, wanted, insecure=insecure)
-        priced = replace(priced, workers=workers)
     if searched is None:
         show_price(priced, console)
         seconds = priced.seconds
@@ -489,10 +492,6 @@ def _search_trainer(
         return partial(
             search_inline, device=device, save_every_s=save_every_s, allow_drift=allow_drift
         )
-    if address is None:
-        from sweeps.running.joining import prepare_own
-
-        prepare_own()
     from sweeps.searching.on_ray import search_on_ray
 
     return partial(
@@ -543,10 +542,6 @@ def _trainer(
             save_every_s=save_every_s,
             allow_drift=allow_drift,
         )
-    if address is None:
-        from sweeps.running.joining import prepare_own
-
-        prepare_own()
     from sweeps.running.launch import train_on_ray
 
     return partial(
@@ -568,14 +563,11 @@ def _doubt(ledger: Ledger, console: Console) -> None:
         console.print(doubt, style="yellow", markup=False, highlight=False)
 
 
-def _joined(address: str, storage: Path, wanted: Workers, *, insecure: bool) -> tuple[str, int]:
-    """The cluster as host:port and its number of workers, once it and each of its nodes have passed."""
-    from sweeps.running.joining import prepare_joining
-
-    found = prepare_joining(address, insecure=insecure)
+def _checked(address: str, storage: Path, wanted: Workers) -> int:
+    """The number of workers of a cluster, each of whose nodes has passed."""
     from sweeps.running.nodes import checked
 
-    return found, checked(found, storage, wanted)
+    return checked(address, storage, wanted)
 
 
 def _publisher(

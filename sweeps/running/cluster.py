@@ -71,6 +71,8 @@ def cluster(address: str | None, workers: int) -> Iterator[None]:
         raise InputError(f"--address {address}: expected a Ray cluster there: {words}") from error
     try:
         if not is_token_auth_enabled():
+            if address is None:
+                raise RuntimeError("Ray was imported before it was told to ask for a token")
             _refuse_open_nodes()
         yield
     finally:
@@ -112,16 +114,6 @@ def worker_count(wanted: Workers) -> int:
         return wanted.count
     taken = resources(wanted)
     return max(1, sum(_room(node, taken) for node in _suited(wanted)))
-
-
-def cluster_workers() -> int:
-    """One worker for each GPU of the cluster, or for each processor where there is no GPU."""
-    return worker_count(Workers())
-
-
-def has_gpus() -> bool:
-    """Whether the cluster has any GPU."""
-    return any(node.gpus >= 1 for node in nodes())
 
 
 def can_train(node: Node) -> bool:

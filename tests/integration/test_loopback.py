@@ -1,6 +1,10 @@
 """While a sweep trains, nothing of it can be reached from another machine."""
 
+import json
 import os
+import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -59,9 +63,42 @@ def sockets(pids: set[int]) -> set[str]:
     return found
 
 
-def test_the_embedded_cluster_listens_on_loopback_alone(tmp_path):
+def gcs_address(pids: set[int]) -> str:
+    """Where the cluster of these processes is asked."""
+    for pid in pids:
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:  # it has just ended
+            continue
+        found = re.search(r"--gcs-address=(\S+)", words)
+        if found is not None:
+            return found[1]
+    raise AssertionError("no cluster runs")
+
+
+def asked_as_a_stranger(address: str) -> str:
+    """What the cluster answers somebody without a token."""
+    asked = subprocess.run(
+        [sys.executable, "-m", "sweeps.running.gcs_probe", address],
+        env={
+            **sweeping.environment(),
+            "RAY_AUTH_MODE": "disabled",
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # loopback is not this machine's outward address
+        },
+        capture_output=True,
+        check=True,
+    )
+    return json.loads(asked.stdout)["answer"]
+
+
+def test_the_embedded_cluster_listens_on_loopback_alone_and_asks_for_a_token(tmp_path):
     storage = tmp_path / "storage"
-    driver = sweeping.start("launch", sweeping.write_sweep(tmp_path), "--storage", storage)
+    launch = sweeping.command("launch", sweeping.write_sweep(tmp_path), "--storage", storage)
+    # what a user has set for another cluster changes nothing
+    others = {"RAY_AUTH_MODE": "disabled", "RAY_ADDRESS": "127.0.0.1:1", "HOME": str(tmp_path)}
+    driver = subprocess.Popen(
+        launch, env={**sweeping.environment(), **others}, stdout=subprocess.DEVNULL
+    )
     try:
         until = time.monotonic() + 120
         while sweeping.points_written(storage) == 0:
@@ -71,5 +108,7 @@ def test_the_embedded_cluster_listens_on_loopback_alone(tmp_path):
         addresses = {known[inode] for inode in held if inode in known}
         assert addresses, "no listening socket was found: the test showed nothing"
         assert addresses <= LOOPBACK
+        assert asked_as_a_stranger(gcs_address(descendants(driver.pid))) == "closed"
+        assert not (tmp_path / ".ray").exists()  # the token is in no file
     finally:
         assert driver.wait(timeout=400) == 0
