@@ -14,6 +14,7 @@ from sweeps.wording import duration
 
 _BEST_SHOWN = 5
 _COLUMNS = 8  # values of the last axis that stand side by side in the grid
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _SPARE = 200  # characters for headings
 
 
@@ -43,26 +44,8 @@ def sweep_note(
 
     Never longer than a tag: of very many points the last are left out, and their number is said.
     """
-    states = {
-        "finished": standing.finished,
-        "diverged": standing.diverged,
-        "stopped": standing.stopped,
-        "failed": standing.failed,
-        "running": standing.running,
-        "waiting": standing.waiting,
-    }
-    counts = _table(
-        [*states, "hours of trials", "time left"],
-        [
-            [
-                *(str(count) for count in states.values()),
-                f"{standing.trial_hours:.3g}",
-                "" if seconds_left is None else duration(seconds_left),
-            ]
-        ],
-    )
     metric, fields = sweep.objective.metric, list(varied(records))
-    parts = [_first_line(sweep, records, standing), counts]
+    parts = [_how_it_stands(sweep, records, standing, seconds_left)]
     if standing.best and fields:
         by_key = {record["key"]: record for record in records}
         best = _table(
@@ -73,18 +56,35 @@ def sweep_note(
             ],
         )
         parts += [f"The {_best_word(sweep)} {metric} so far:", best]
-        rest = LONGEST_TAG - len("\n\n".join(parts)) - _SPARE
-        parts[2:2] = pooled(metric, records, dict(standing.best), rest)
+        room = LONGEST_TAG - len("\n\n".join(parts)) - _SPARE
+        parts[1:1] = pooled(metric, records, dict(standing.best), room)
     return "\n\n".join(parts)[:LONGEST_TAG].rstrip() + "\n"
 
 
-def _first_line(sweep: Sweep, records: Sequence[Mapping[str, Any]], standing: Standing) -> str:
+def _how_it_stands(
+    sweep: Sweep,
+    records: Sequence[Mapping[str, Any]],
+    standing: Standing,
+    seconds_left: float | None,
+) -> str:
+    """One paragraph, because the page shows little more before it is asked for all."""
     text = f"{standing.ended:,} of {standing.total:,} trials have ended"
-    if not standing.best:
-        return f"{text}."
-    key, value = standing.best[0]
-    record = next(record for record in records if record["key"] == key)
-    return f"{text}; best {sweep.objective.metric} {value:.4g} at {run_name(record)}."
+    others = [
+        f"{count:,} {state}"
+        for state in ("diverged", "stopped", "failed", "running", "waiting")
+        if (count := getattr(standing, state))
+    ]
+    if others:
+        text += f" ({', '.join(others)})"
+    if standing.trial_hours:
+        text += f", {duration(3600 * standing.trial_hours)} of training"
+    if seconds_left and standing.ended < standing.total:
+        text += f", about {duration(seconds_left)} left"
+    if standing.best:
+        key, value = standing.best[0]
+        where = next(run_name(record) for record in records if record["key"] == key)
+        text += f"; best {sweep.objective.metric} {value:.4g} at {where}"
+    return f"{text}."
 
 
 def pooled(
@@ -131,7 +131,7 @@ def _mean(values: Sequence[float]) -> str:
         return f"{mean:.4g}"
     spread = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
     half = float(special.stdtrit(len(values) - 1, 0.975)) * math.sqrt(spread / len(values))
-    return f"{mean:.4g} ± {half:.2g}"
+    return f"{mean:.4g}{_NO_BREAK}±{_NO_BREAK}{half:.2g}"
 
 
 def _place(point: Mapping[str, Any], field: str) -> str:
@@ -139,7 +139,9 @@ def _place(point: Mapping[str, Any], field: str) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---:"] * len(head), *rows]
+    # The page draws its tables without any space between two columns.
+    wide = [[f"{_NO_BREAK}{cell}{_NO_BREAK}" for cell in line] for line in (head, *rows)]
+    lines = [wide[0], ["---:"] * len(head), *wide[1:]]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

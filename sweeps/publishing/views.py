@@ -26,7 +26,7 @@ TABLE, CHARTS = "lawsweep", "lawsweep-charts"
 _AXES_SHOWN = 6  # more columns would push the metrics off the screen
 _SCATTERS = 2  # beside the parallel coordinates they fill one row
 _MOST_RUNS = 1_000  # in one chart; the page itself loads a hundred at a time
-_CHART_HEIGHT = 270  # pixels; two rows of charts then fit a screen of 1,000
+_CHART_HEIGHT = 250  # pixels; two rows of charts then fit a screen of 1,000
 _MOST_TEXTS = 30  # different texts of one axis in parallel coordinates; the page drops further runs
 _RUN_NAME, _CREATED = "attributes.`Run Name`", "runDateAndNestInfo"
 
@@ -69,9 +69,9 @@ def _columns(sweep: Sweep, fields: Sequence[str]) -> dict[str, Any]:
     metrics = dict.fromkeys([sweep.objective.metric, "test_loss"])
     widths = {
         **{f"params.`{name}`": _width(name) for name in names},
-        **{f"metrics.`{name}`": _width(name) for name in metrics},
+        **{f"metrics.`{name}`": max(120, _width(name)) for name in metrics},
         f"tags.`{OUTCOME}`": 90,
-        "attributes.`Dataset`": 170,
+        "attributes.`Dataset`": 210,
     }
     return {
         "selectedColumns": list(widths),
@@ -82,7 +82,7 @@ def _columns(sweep: Sweep, fields: Sequence[str]) -> dict[str, Any]:
 
 def _width(name: str) -> int:
     """Pixels in which the head of a column and eight digits can be read."""
-    return max(90, 8 * len(name) + 40)
+    return max(80, 7 * len(name) + 36)
 
 
 def _charts(
