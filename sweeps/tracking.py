@@ -178,5 +178,6 @@ def server_command(storage: Path, tracking_uri: str, port: int) -> tuple[list[st
         "MLFLOW_BACKEND_STORE_URI": tracking_uri,  # not an argument, which everybody here can read
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PYTHONSAFEPATH": "1",  # what is installed is run, and nothing of the folder we stand in
     }
     return command, environment
