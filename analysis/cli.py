@@ -173,10 +173,11 @@ def report(
     from analysis.reporting.show import show_claims
     from analysis.study import study
     from analysis.tracked import load_runs
-    from sweeps.tracking import attach_report, tracker_uri
+    from sweeps.tracking import attach_report, check_artifacts, tracker_uri
 
     context.with_resource(private_files())
     uri = tracker_uri(tracking, storage)
+    check_artifacts(uri, name, storage)
     sweep, runs = load_runs(uri, name)
     found = study(sweep, runs)
     folder = out or storage / "sweeps" / sweep.name / "report"

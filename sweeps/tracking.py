@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from sweeps.publishing import published, tracker, views
+from sweeps.publishing.artifact_place import refuse_other_place
 from sweeps.spec import Sweep, from_resolved
 from trainers.schema import InputError, flattened
 
@@ -97,6 +98,17 @@ def _tracked(client: MlflowClient, key: str, run: Run) -> TrackedTrial:
         },
         details=json.loads(details or "{}"),
     )
+
+
+def check_artifacts(uri: str, sweep_name: str, storage: Path) -> None:
+    """Refuse a tracker that keeps the artifacts of a sweep elsewhere on this machine.
+
+    Raises:
+        InputError: it does, or no such sweep is tracked there.
+    """
+    client, experiment_id = tracker.open_experiment(uri, sweep_name)
+    location = client.get_experiment(experiment_id).artifact_location
+    refuse_other_place(location, sweep_name, storage)
 
 
 def attach_report(uri: str, sweep_name: str, folder: Path) -> None:
