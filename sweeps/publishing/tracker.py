@@ -19,6 +19,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeps.publishing import pages, published, views
+from sweeps.publishing.artifact_place import refuse_other_place
 from sweeps.publishing.datasets import SOURCE_TYPE, DataSet
 from sweeps.publishing.provenance import FOLDER, files_of_provenance, read_provenance
 from sweeps.publishing.published import Row, Update
@@ -140,6 +141,10 @@ def ensure_experiment(
         assert experiment is not None
     if experiment.lifecycle_stage != "active":
         raise OSError(f"the experiment {sweep.name} was deleted in MLflow; restore it to publish")
+    try:
+        refuse_other_place(experiment.artifact_location, sweep.name, storage)
+    except InputError as problem:  # to the publisher a tracker that cannot be used is one that is away
+        raise OSError(str(problem)) from problem
     for name, text in tags.items():
         if experiment.tags.get(name) != text:
             client.set_experiment_tag(experiment.experiment_id, name, text)
