@@ -32,6 +32,7 @@ class Connection:
     provenance: Mapping[str, str] = field(default_factory=dict[str, str])
     in_logs: tuple[str, ...] = ()  # fields of axes
     run_ids: dict[str, str] = field(default_factory=dict[str, str])
+    artifact_uris: dict[str, str] = field(default_factory=dict[str, str])
     statuses: dict[str, str] = field(default_factory=dict[str, str])
     drifts: dict[str, str] = field(default_factory=dict[str, str])
     data_sets: set[DataSet] = field(default_factory=set[DataSet])  # that the tracker knows
@@ -113,6 +114,7 @@ def _take_up(connection: Connection, backlog: Backlog, record: Mapping[str, Any]
             client, run.info.run_id, (), tags=tracker.as_tags(client, run.info.run_id, texts)
         )
     connection.run_ids[key] = run.info.run_id
+    connection.artifact_uris[key] = str(run.info.artifact_uri)
     connection.statuses[key] = run.info.status
     connection.drifts[key] = tags.get(published.DRIFT, "")
     if run.data.params:
@@ -183,7 +185,7 @@ def _log_data_sets(connection: Connection, run_id: str, found: Sequence[DataSet]
 def _run_for(connection: Connection, update: Update) -> str:
     key = update.record["key"]
     if key not in connection.run_ids:
-        connection.run_ids[key] = tracker.create_trial_run(
+        run = tracker.create_trial_run(
             connection.client,
             connection.experiment_id,
             connection.parent_id,
@@ -192,6 +194,8 @@ def _run_for(connection: Connection, update: Update) -> str:
             tracked_ms=time.time_ns() // 1_000_000,
             machine=of_trial(connection.provenance, update.begun),
         )
+        connection.run_ids[key] = run.info.run_id
+        connection.artifact_uris[key] = str(run.info.artifact_uri)
         connection.statuses[key] = "RUNNING"
         connection.drifts[key] = update.drift
     return connection.run_ids[key]
@@ -220,7 +224,8 @@ def _end(connection: Connection, update: Update, ending: Ending) -> None:
     key, client = update.record["key"], connection.client
     run_id, status = connection.run_ids[key], tracker.STATUS[ending.outcome.name]
     if len(update.curve) > published.CURVE_POINTS:
-        client.log_text(run_id, published.curve_text(update.curve), "curve.csv")
+        text = published.curve_text(update.curve)
+        tracker.log_file(client, connection.artifact_uris[key], "curve.csv", text)
     # The status comes last: a run that has it needs no further look.
     client.set_terminated(run_id, status, end_time=ending.time_ms)
     connection.statuses[key] = status

@@ -14,6 +14,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -234,6 +235,7 @@ def tag_if_other(client: MlflowClient, run: Run, name: str, text: str) -> None:
     """Set a tag, unless the run has it already."""
     if run.data.tags.get(name) != text:
         client.set_tag(run.info.run_id, name, text)
+        run.data.tags[name] = text  # it may be planned again before the next search
 
 
 def sweep_run(runs: Sequence[Run]) -> Run | None:
@@ -288,7 +290,7 @@ def create_trial_run(
     *,
     tracked_ms: int,
     machine: Mapping[str, str],
-) -> str:
+) -> Run:
     """A run for one trial, with all that is known of it from the start.
 
     `machine` is of `provenance.of_trial`.
@@ -312,7 +314,7 @@ def create_trial_run(
     if not short:
         tags = as_tags(client, run.info.run_id, {published.CONFIG: config})
         log(client, run.info.run_id, (), tags=tags)
-    return run.info.run_id
+    return run
 
 
 def log(
@@ -330,6 +332,14 @@ def log(
         tags=[RunTag(name, text) for name, text in (tags or {}).items()],
         synchronous=True,
     )
+
+
+def log_file(client: MlflowClient, artifact_uri: str, name: str, text: str) -> None:
+    """An artifact of a run, whose folder is known: the client would ask for it first."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / name
+        file.write_text(text)
+        get_artifact_repository(artifact_uri, client.tracking_uri).log_artifact(str(file))
 
 
 def set_note(client: MlflowClient, run_id: str, rows: Sequence[Row], note: str) -> None:

@@ -2,37 +2,28 @@
 
 import json
 import math
-import os
-import signal
-import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 
 from sweeps.publishing import published, tracker, views
 from sweeps.publishing.publisher import Publisher
 from sweeps.storage.ledger import Ledger
+from sweeps.storage.start import Drift
 from sweeps.tracking import (
-    attach_report,
     links,
     read_trials,
     server_command,
     tracker_uri,
 )
+from tests.integration.tracked import assert_complete, history, runs_by_key
+from tests.integration.trackers import free_port
 from tests.small_sweep import (
     START_MS,
     STEPS,
     curve_of,
     outcome_of,
     records_of,
-    store,
     sweep_of,
     write_trial,
 )
@@ -49,35 +40,6 @@ def storage(tmp_path_factory) -> Path:
 @pytest.fixture
 def uri(storage) -> str:
     return tracker_uri(None, storage)
-
-
-def runs_by_key(uri: str, name: str) -> dict[str, list]:
-    runs = tracker.runs_of(*tracker.open_experiment(uri, name))
-    found: dict[str, list] = {}
-    for run in runs:
-        found.setdefault(run.data.tags.get(published.KEY, "sweep"), []).append(run)
-    return found
-
-
-def history(client: MlflowClient, run_id: str, name: str) -> list[tuple[int, int, str]]:
-    found = client.get_metric_history(run_id, name)
-    return sorted((metric.step, metric.timestamp, repr(metric.value)) for metric in found)
-
-
-def assert_complete(uri: str, name: str, records: list[dict], metrics=("loss", "accuracy")) -> None:
-    """Every trial has one run, which has every point of its curve once, to the bit and to the ms."""
-    client = tracker.connect(uri)
-    runs = runs_by_key(uri, name)
-    assert {key: len(found) for key, found in runs.items()} == {
-        "sweep": 1,
-        **{record["key"]: 1 for record in records},
-    }
-    for record in records:
-        for metric in metrics:
-            assert history(client, runs[record["key"]][0].info.run_id, metric) == [
-                (point.step, START_MS + 1_000 * number, repr(point.values[metric]))
-                for number, point in enumerate(curve_of(record))
-            ]
 
 
 def test_a_sweep_comes_back_from_mlflow_as_it_was_trained(storage, uri):
@@ -359,87 +321,81 @@ def test_the_saved_view_has_the_form_that_mlflows_page_reads(storage, uri):
     assert found.report is None
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def test_trials_that_are_added_while_a_sweep_runs_are_published_with_it(storage, uri):
+    ledger, sweep = Ledger(storage), sweep_of("extended", bases=(23,))
+    records = records_of(sweep)
+    for record in records:
+        write_trial(ledger, record)
+    publisher = Publisher(uri, ledger, sweep, records[:1])
+    assert publisher.publish().points_sent == 5
+    for number in range(1, 4):
+        publisher.extend([records[number]])
+        assert publisher.publish().points_sent == 5
+    assert len(read_trials(uri, "extended")[1]) == 4
+    publisher = Publisher(uri, ledger, sweep, records[:1])  # a search that is rebuilt step by step
+    assert publisher.publish().points_sent == 0
+    assert len(read_trials(uri, "extended")[1]) == 1
+    publisher.extend(records)
+    assert publisher.publish().points_sent == 5 * 4
+    assert len(read_trials(uri, "extended")[1]) == 8
+    assert_complete(uri, "extended", records)
 
 
-@contextmanager
-def served(folder: Path, port: int) -> Iterator[None]:
-    """A real MLflow server, killed without warning at the end."""
-    command, environment = server_command(folder, tracker_uri(None, folder), port)
-    server = subprocess.Popen(
-        command,
-        env={**os.environ, **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        wait_until_healthy(server, port)
-        yield
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+def test_a_failed_trial_that_is_tried_again_goes_on_in_its_run_and_keeps_nothing_twice(
+    storage, uri
+):
+    ledger, sweep = Ledger(storage), sweep_of("retried", bases=(24,))
+    (record,) = records_of(sweep)[:1]
+    folder = ledger.trial(record["key"])
+    attempt = folder.begin(record["config"])
+    for number, point in enumerate(curve_of(record)[:2]):
+        attempt.append([point], START_MS + 1_000 * number)
+    attempt.finish(Outcome("failed", 1_600, reason="out of memory"))
+    publisher = Publisher(uri, ledger, sweep, [record])
+    publisher.publish()
+    (trial,) = read_trials(uri, "retried")[1]
+    assert (trial.outcome, trial.reason) == ("failed", "out of memory")
+    folder.reopen()
+    write_trial(ledger, record)  # by the same driver, so the publisher is the same too
+    assert publisher.publish().points_sent == 3
+    assert_complete(uri, "retried", [record])
+    (trial,) = read_trials(uri, "retried")[1]
+    assert (trial.outcome, trial.reason) == ("finished", "")
+    client = tracker.connect(uri)
+    (run,) = runs_by_key(uri, "retried")[record["key"]]
+    assert run.data.tags["trial.attempts"] == "2"
+    assert all(len(history(client, run.info.run_id, name)) in {1, 5} for name in run.data.metrics)
 
 
-def wait_until_healthy(server: subprocess.Popen, port: int) -> None:
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        assert server.poll() is None, "the server ended by itself"
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
-                assert answer.status == 200
-                return
-        except (urllib.error.URLError, TimeoutError, ConnectionError):
-            time.sleep(0.2)
-    raise AssertionError("the server did not come up within two minutes")
+def test_points_that_no_longer_count_because_code_has_changed_leave_mlflow_too(storage, uri):
+    ledger, sweep = Ledger(storage), sweep_of("drifted", bases=(25,))
+    (record,) = records_of(sweep)[:1]
+    curve = curve_of(record)
+    first = ledger.trial(record["key"]).begin(record["config"])
+    wrong = [Point(point.step, {"loss": 9.0, "accuracy": 0.0}) for point in curve[2:4]]
+    for number, point in enumerate([*curve[:2], *wrong]):
+        first.append([point], START_MS + 1_000 * number)
+    publisher = Publisher(uri, ledger, sweep, [record])
+    assert publisher.publish().points_sent == 4
+    drift = Drift("torch 2.13.0 -> 2.14.0", curve[1].step)
+    second = ledger.trial(record["key"]).begin(record["config"], drift=drift)
+    for number, point in enumerate(curve[2:], start=2):
+        second.append([point], START_MS + 1_000 * number)
+    second.finish(outcome_of(record))
+    assert publisher.publish().error is None
+    assert_complete(uri, "drifted", [record])
+    (run,) = runs_by_key(uri, "drifted")[record["key"]]
+    assert run.data.tags["trial.drift"] == "from step 1,600: torch 2.13.0 -> 2.14.0"
 
 
-def test_a_server_that_is_killed_while_it_is_sent_points_misses_none_and_doubles_none(tmp_path):
-    ledger, sweep, port = (
-        Ledger(tmp_path / "storage"),
-        sweep_of("outage", bases=(20, 21)),
-        free_port(),
-    )
-    records = records_of(sweep, points=40)
-    uri, home = f"http://127.0.0.1:{port}", tmp_path / "server"
-    store(ledger, sweep, records)
-    attempts = {r["key"]: ledger.trial(r["key"]).begin(r["config"]) for r in records}
-    publisher = Publisher(uri, ledger, sweep, records)
-
-    def report(first: int, last: int) -> None:
-        for record in records:
-            for number in range(first, last):
-                point = curve_of(record)[number]
-                attempts[record["key"]].append([point], START_MS + 1_000 * number)
-
-    with served(home, port):
-        report(0, 10)
-        assert publisher.publish().error is None
-        report(10, 20)
-        publisher.start()
-        time.sleep(2.1)  # the background pass has begun, so the server dies in the middle of it
-    report(20, 30)
-    assert publisher.publish().error is not None
-    with served(home, port):
-        report(30, 40)
-        for record in records:
-            attempts[record["key"]].finish(outcome_of(record))
-        result = publisher.stop(60)
-        assert (result.points_left, result.error) == (0, None)
-        assert_complete(uri, "outage", records)
-        report_folder = tmp_path / "report"
-        report_folder.mkdir()
-        (report_folder / "report.html").write_text("<p>the report</p>")
-        attach_report(uri, "outage", report_folder)
-        (parent,) = runs_by_key(uri, "outage")["sweep"]
-        listed = tracker.connect(uri).list_artifacts(parent.info.run_id)
-        assert [artifact.path for artifact in listed] == ["report.html"]
-        page = f"{uri}/api/2.0/mlflow/experiments/get?experiment_id=0"
-        with urllib.request.urlopen(page, timeout=10) as answer:
-            assert answer.status == 200
-        foreign = urllib.request.Request(page, headers={"Host": "evil.example"})
-        with pytest.raises(urllib.error.HTTPError, match="403"):
-            urllib.request.urlopen(foreign, timeout=10)
+def test_a_trial_that_mlflow_refuses_is_named_and_the_others_are_published(storage, uri):
+    ledger, sweep = Ledger(storage), sweep_of("refused", bases=(26,))
+    records = records_of(sweep)[:3]
+    attempt = ledger.trial(records[0]["key"]).begin(records[0]["config"])
+    attempt.append([Point(1, {"a<b": 1.0})], START_MS)
+    for record in records[1:]:
+        write_trial(ledger, record)
+    result = Publisher(uri, ledger, sweep, records).publish()
+    assert records[0]["key"] in (result.error or "")
+    assert "a<b" in (result.error or "")
+    assert (result.points_sent, result.points_left) == (10, 1)
