@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import platform
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -193,7 +194,9 @@ def _read(marker: Path, record: Mapping[str, Any]) -> Saved:
     found = hashlib.sha256(content).hexdigest()
     if found != record["sha256"]:
         raise ValueError(f"expected sha256 {record['sha256'][:12]}, got {found[:12]}")
-    state = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+    with warnings.catch_warnings():  # of what it refuses: who asked is told so in our own words
+        warnings.simplefilter("ignore")
+        state = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
     return Saved(record["key"], int(record["step"]), state["tensors"], state["numbers"])
 
 

@@ -12,9 +12,12 @@ from sweeps.planning.cost import Pack, Price
 from sweeps.publishing.provenance import write_provenance
 from sweeps.running.breaker import Breaker, alike
 from sweeps.running.halted import Halted
+from sweeps.secrets import masked
 from sweeps.spec import resolved_text
 from sweeps.storage.ledger import Ledger
 from sweeps.storage.sweep_folder import SweepFolder, SweepLocked
+from sweeps.watching.device_use import DeviceUse
+from sweeps.watching.forecast import Forecast
 from sweeps.watching.progress import Screen
 from sweeps.watching.watch import Watch
 from trainers.result import Outcome
@@ -62,7 +65,7 @@ def drive(
     folder = ledger.sweep(sweep.name)
     breaker = Breaker(folder)
     halted = ""
-    with folder.lock(lambda text: console.print(text, highlight=False)) as lease:
+    with folder.lock(lambda text: console.print(text, markup=False, highlight=False)) as lease:
         folder.clear_stop()
         breaker.reset()
         records = [trial.record() for trial in price.plan.trials]
@@ -76,7 +79,8 @@ def drive(
             publisher.start()
         try:
             if price.packs:
-                with watched(Watch(ledger, sweep, records), publisher, console):
+                watch = Watch(ledger, sweep, records, _forecast(price), DeviceUse())
+                with watched(watch, publisher, console):
                     train(price.packs, lost=lease.lost)
         except Halted as error:
             halted = str(error)
@@ -90,6 +94,12 @@ def drive(
     return conclude(price, ledger, console, halted, breaker)
 
 
+def _forecast(price: Price) -> Forecast:
+    """What the plan expects, for the time that is left."""
+    packs = tuple(tuple(each.trial.key for each in pack.trials) for pack in price.packs)
+    return Forecast(price.workers, packs, {each.trial.key: each.seconds for each in price.trials})
+
+
 def taken_over(folder: SweepFolder) -> str:
     """Who has the sweep now."""
     return f"sweep {folder.path.name} is run by {folder.owner() or 'another process'} now"
@@ -98,11 +108,9 @@ def taken_over(folder: SweepFolder) -> str:
 def say_what_waits(published: "Published", name: str, console: Console) -> None:
     """Say what the tracker does not have yet, if anything."""
     if published.error is not None:
-        console.print(
-            f"[yellow]{published.points_left:,} points are not published yet: {published.error}[/]\n"
-            f"  later: lawsweep sync {name}",
-            highlight=False,
-        )
+        text = f"{published.points_left:,} points are not published yet: {published.error}"
+        console.print(text, style="yellow", markup=False, highlight=False)
+        console.print(f"  later: lawsweep sync {name}", highlight=False)
 
 
 @contextmanager
@@ -139,14 +147,20 @@ def conclude(price: Price, ledger: Ledger, console: Console, halted: str, breake
     counted = ", ".join(f"{number:,} {name}" for name, number in names.most_common())
     console.print(f"[bold]{price.plan.sweep.name}[/]: {counted}", highlight=False)
     if halted:
-        console.print(f"  stopped: {halted}", style="red", markup=False, highlight=False)
+        console.print(
+            f"  stopped: {masked(halted)}",
+            style="red",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
     _say_what_failed(outcomes, ledger, console)
     if names["open"]:
         waiting = [each.trial.config for each in price.open if outcomes[each.trial.key] is None]
         for line in breaker.lines(waiting):
-            console.print(f"  {line}", style="red", markup=False, highlight=False)
+            console.print(f"  {line}", style="red", markup=False, highlight=False, soft_wrap=True)
         for line in _left_open([config.key() for config in waiting], ledger):
-            console.print(f"  {line}", style="red", markup=False, highlight=False)
+            console.print(f"  {line}", style="red", markup=False, highlight=False, soft_wrap=True)
         console.print("  the same command goes on with the open ones")
     if names["finished"]:
         console.print(f"  what it says: lawsweep report {price.plan.sweep.name}", highlight=False)
@@ -166,9 +180,13 @@ def _say_what_failed(
         notes = ledger.trial(key).attempts()[-1] / "notes.txt"
         where = f"traceback: {notes}" if notes.exists() else f"its folder: {notes.parent}"
         console.print(
-            f"  {len(found):,} failed: {reason}", style="red", markup=False, highlight=False
+            f"  {len(found):,} failed: {reason}",
+            style="red",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
         )
-        console.print(f"  {where}", markup=False, highlight=False)
+        console.print(f"  {where}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _left_open(keys: Sequence[str], ledger: Ledger) -> list[str]:
