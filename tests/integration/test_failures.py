@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import time
@@ -15,6 +17,7 @@ from sweeps.storage.ledger import Ledger
 from sweeps.storage.left import read_left
 from tests.integration import sweeping
 from tests.integration.planted import sitecustomize as planted
+from trainers.checkpoint import find_checkpoint
 from trainers.config import trial_config
 
 # a Ray cluster is started here: one at a time is enough for a machine of two cores
@@ -44,9 +47,14 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The storage of the small sweep trained in one go, in one process, without Ray."""
     folder = tmp_path_factory.mktemp("undisturbed")
     storage = folder / "storage"
-    ran = sweeping.run("launch", sweeping.write_sweep(folder), "--storage", storage, "--inline")
+    ran = sweeping.run("launch", *short(folder), "--storage", storage, "--inline")
     assert ran.returncode == 0, ran.stderr
     return storage
+
+
+def short(folder: Path) -> list[str | Path]:
+    """The small sweep with fewer steps, and as many points."""
+    return [sweeping.write_sweep(folder), "--set", "budget.steps=200"]
 
 
 def attempts(storage: Path) -> Iterator[Path]:
@@ -75,7 +83,7 @@ def test_a_worker_whose_machine_is_taken_away_saves_and_no_step_is_trained_twice
     tmp_path, undisturbed
 ):
     storage = tmp_path / "storage"
-    driver = sweeping.start("launch", sweeping.write_sweep(tmp_path), "--storage", storage)
+    driver = sweeping.start("launch", *short(tmp_path), "--storage", storage)
     told: set[int] = set()
     for _ in range(2):
         pids = wait_until_training(storage, driver) - told
@@ -126,3 +134,84 @@ def test_every_cause_of_failure_is_treated_by_itself_and_said_in_one_line(tmp_pa
     assert len(list(deaths.iterdir())) > 2
     assert tried[1000] == 2
     assert tried[planted.DIES_TWICE] > 2
+
+
+def test_a_worker_that_wakes_up_after_its_trial_was_given_to_another_ends_nothing(
+    tmp_path, undisturbed
+):
+    """It is stopped like a machine that hangs, and goes on when all has been trained elsewhere."""
+    storage = tmp_path / "storage"
+    launch = ["launch", *short(tmp_path), "--storage", storage, "--inline"]
+    zombie = sweeping.start(*launch)
+    wait_until_training(storage, zombie)
+    zombie.send_signal(signal.SIGSTOP)
+    try:
+        shutil.rmtree(storage / "sweeps")  # another machine does not see who locked it on this one
+        finished = sweeping.run(*launch)
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+        expected, points = sweeping.curves(undisturbed), sweeping.points_written(storage)
+        assert sweeping.curves(storage) == expected
+        outcomes = {file: file.read_bytes() for file in storage.glob("trials/*/*/outcome.json")}
+    finally:
+        zombie.send_signal(signal.SIGCONT)
+    zombie.wait(timeout=60)
+    assert sweeping.curves(storage) == expected
+    assert sweeping.points_written(storage) <= points + 2  # what it was about to write
+    assert {file: file.read_bytes() for file in outcomes} == outcomes
+    assert len(list(storage.glob("trials/*/*/outcome.json"))) == sweeping.TRIALS
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of three megabytes."""
+    if os.geteuid() != 0:
+        pytest.skip("a small disk is mounted by root alone: sudo make test")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], check=False
+    )
+    if mounted.returncode:
+        pytest.skip("no disk can be mounted here: run the container with --cap-add SYS_ADMIN")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("where", [["--inline"], []], ids=["inline", "on Ray"])
+def test_a_full_disk_is_one_line_and_the_sweep_goes_on_once_there_is_room(
+    tmp_path, small_disk, where
+):
+    file, storage = sweeping.write_sweep(tmp_path), small_disk / "storage"
+    launch = [
+        *["launch", file, "--storage", storage, "--save-every", "0.1"],
+        *["--tracking", f"sqlite:///{tmp_path}/tracker.db", "--set", "budget.steps=40"],
+        *[
+            "--set",
+            "model.width=64",
+            "--set",
+            "evaluation.points=4",
+            "--set",
+            "replicates=1",
+            *where,
+        ],
+    ]
+    filled = sweeping.run(*launch)
+    assert filled.returncode == 1, filled.stdout + filled.stderr
+    (line,) = [line for line in filled.stdout.splitlines() if "could not write" in line]
+    assert re.search(r"stopped: \S+: could not write [\d,]+ bytes: no space left on device", line)
+    assert "Traceback" not in filled.stdout + filled.stderr
+    begun = len(list(attempts(storage)))
+    assert begun <= sweeping.TRIALS  # none was tried again and again
+    damaged = [
+        found.damaged
+        for key in sweeping.keys(storage)
+        if (found := find_checkpoint(Ledger(storage).trial(key).attempts(), key)).damaged
+    ]
+    assert damaged == []
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+    finished = sweeping.run(*launch)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    undisturbed = tmp_path / "undisturbed"
+    launch[3] = undisturbed
+    assert sweeping.run(*launch, "--inline").returncode == 0
+    assert sweeping.curves(storage) == sweeping.curves(undisturbed)
