@@ -172,6 +172,7 @@ def launch(
         refuse_drift(ledger, keys, trains_here=address is None)
     if address is not None:
         workers = _checked(address, storage, wanted)
+    _ask_tracker(tracking, storage, planned.sweep.name, console)
     publisher = _publisher(planned, ledger, tracking, console)
     priced = price(planned, ledger, device=device, workers=workers)
     if searched is None:
@@ -405,13 +406,48 @@ def catalog() -> None:
 
 
 @app.command()
-def doctor(storage: StorageOption = DEFAULT_STORAGE) -> None:
-    """Say whether this machine is ready."""
+def doctor(
+    storage: StorageOption = DEFAULT_STORAGE,
+    tracking: TrackingOption = None,
+    address: Annotated[str | None, typer.Option(help="A running Ray cluster to look at.")] = None,
+) -> None:
+    """Say whether this machine is ready; with --address, whether a cluster and its nodes are."""
     from sweeps.inspecting.doctor import check
 
-    if not check(storage, Console()):
+    more = [*_tracker_findings(tracking, storage), *_cluster_findings(address, storage)]
+    if not check(storage, more, Console()):
         typer.echo("doctor: this machine is not ready", err=True)
         raise typer.Exit(1)
+
+
+def _tracker_findings(tracking: str | None, storage: Path) -> list[tuple[str, str, str]]:
+    """Whether MLflow answers where runs would be published."""
+    if importlib.util.find_spec("mlflow") is None:
+        return []
+    from sweeps.publishing.reach import absence
+    from sweeps.secrets import masked
+    from sweeps.tracking import tracker_uri
+
+    try:
+        uri = tracker_uri(tracking, storage)
+        return [("MLflow", masked(uri), absence(uri))]
+    except InputError as error:
+        return [("MLflow", "", str(error))]
+
+
+def _cluster_findings(address: str | None, storage: Path) -> list[tuple[str, str, str]]:
+    """This user's token; and of a cluster, who is let in and what its nodes have."""
+    from sweeps.running.survey import admission, token_finding
+
+    found = [token_finding()]
+    if address is None:
+        return found
+    place, finding = admission(address)
+    if place is None:
+        return [*found, finding]
+    from sweeps.running.nodes import findings
+
+    return [*found, finding, *findings(place, storage)]
 
 
 def _planned(name_or_path: str, changes: list[str], check: Check | None) -> Plan:
@@ -561,6 +597,19 @@ def _doubt(ledger: Ledger, console: Console) -> None:
     doubt = ledger.doubt()
     if doubt:
         console.print(doubt, style="yellow", markup=False, highlight=False)
+
+
+def _ask_tracker(tracking: str | None, storage: Path, name: str, console: Console) -> None:
+    """Say so when MLflow does not answer; training does not wait for it."""
+    if importlib.util.find_spec("mlflow") is None:
+        return
+    from sweeps.publishing.reach import absence
+    from sweeps.tracking import tracker_uri
+
+    why = absence(tracker_uri(tracking, storage))
+    if why:
+        text = f"MLflow does not answer yet: {why}\n  if it stays so: lawsweep sync {name}, later"
+        console.print(text, style="yellow", markup=False, highlight=False)
 
 
 def _checked(address: str, storage: Path, wanted: Workers) -> int:

@@ -5,23 +5,31 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+
+from sweeps.storage.ledger import Ledger
 
 _NEEDED_BYTES = 1_000_000_000
 _PACKAGES = ("torch", "ray", "mlflow", "numpy", "pandas", "scipy", "pydantic")
 
 
-def check(storage: Path, console: Console) -> bool:
-    """Print what was found and whether it will do; True when all of it will."""
+def check(storage: Path, more: Iterable[tuple[str, str, str]], console: Console) -> bool:
+    """Print what was found and whether it will do; True when all of it will.
+
+    `more` is what only other parts know: what, what was found, and what to do about it.
+    """
     table = Table("", "found", "", box=None, pad_edge=False)
-    rows = list(_rows(storage))
+    rows = [*_rows(storage), *more]
     for name, found, problem in rows:
-        table.add_row(name, found, f"[red]{problem}[/]" if problem else "[green]ok[/]")
+        table.add_row(
+            escape(name), escape(found), f"[red]{escape(problem)}[/]" if problem else "[green]ok[/]"
+        )
     console.print(table)
     return not any(problem for _, _, problem in rows)
 
@@ -46,3 +54,6 @@ def _rows(storage: Path) -> Iterator[tuple[str, str, str]]:
     if not os.access(place, os.W_OK):
         problem = "expected a folder that you may write into"
     yield "storage", f"{storage.resolve()}, {free / 1e9:,.0f} GB free", problem
+    doubt = Ledger(storage).doubt()
+    if doubt is not None:
+        yield "storage", "", doubt

@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -58,6 +59,25 @@ def checked(address: str, storage: Path, wanted: Workers) -> int:
         others = f"; {len(problems) - 1} more nodes have problems too" if problems[1:] else ""
         raise InputError(f"--address {address}: {problems[0]}{others}")
     return count
+
+
+def findings(address: str, storage: Path) -> list[tuple[str, str, str]]:
+    """For `doctor`: what each kind of node has to train on, and what is wrong with a node.
+
+    Raises:
+        InputError: nothing answers at the address, or the storage folder cannot be written.
+    """
+    with cluster(address, workers=0), _canary(storage) as (folder, word):
+        found = nodes()
+        problems = _problems([node for node in found if can_train(node)], folder, word)
+    kinds = Counter((node.cpus, node.gpus, node.kind) for node in found)
+    lines = [("nodes", f"{number} with {_what(*kind)}", "") for kind, number in kinds.most_common()]
+    return [*lines, *(("nodes", "", problem) for problem in problems)]
+
+
+def _what(cpus: float, gpus: float, kind: str | None) -> str:
+    processors = f"{cpus:g} processors" if cpus else "no processors: it drives"
+    return processors if not gpus else f"{gpus:g} GPUs of the kind {kind} and {processors}"
 
 
 def look(folder: str, name: str) -> Seen:

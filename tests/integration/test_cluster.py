@@ -95,6 +95,10 @@ def test_a_sweep_on_three_nodes_loses_nothing_with_one_of_them(cluster, tmp_path
     with postgres() as database, over_postgres(tmp_path / "tracker", database) as server:
         environment = {**cluster.environment(), **server.credentials}
         command = launch(cluster, tmp_path, "--tracking", server.uri, "--save-every", "0.5")
+        stranger = {**environment, "MLFLOW_TRACKING_PASSWORD": STRANGER}
+        problem = refused(command, stranger, storage)
+        assert "expected a user and a password that the tracker takes" in problem
+        assert STRANGER not in problem
         driver = subprocess.Popen(
             command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
@@ -177,6 +181,25 @@ def test_a_node_with_other_code_is_found_before_the_first_trial(cluster, tmp_pat
     assert ": expected code " in problem
     assert "node " in problem
     assert "; 1 more nodes have problems too" in problem
+
+
+def test_the_doctor_says_what_a_cluster_has_and_what_is_wrong_with_a_node(cluster, tmp_path):
+    storage = tmp_path / "storage"
+    command = sweeping.command("doctor", "--storage", storage, "--address", cluster.address)
+    environment = {**cluster.environment(), "COLUMNS": "300"}
+    well = ran(command, environment)
+    assert well.returncode == 0, well.stdout
+    assert f"{cluster.address} asks for a token, and takes ours" in well.stdout
+    assert "2 with 2 processors" in well.stdout
+    assert "1 with no processors: it drives" in well.stdout
+    assert not storage.exists()
+
+    storage.mkdir()
+    storage.chmod(0o777)
+    ill = ran(command, {**environment, "RAY_AUTH_TOKEN": STRANGER})
+    assert ill.returncode == 1
+    assert "expected the cluster's own token in RAY_AUTH_TOKEN" in ill.stdout
+    assert "can be written by others: chmod go-w" in ill.stdout
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a mount of its own for the driver")
