@@ -12,6 +12,12 @@ from sweeps.publishing.published import LONGEST_TAG, run_name, shortly
 from sweeps.spec import Sweep
 from sweeps.wording import duration
 
+_RUNS_ON_A_PAGE = 100  # MLflow's own number
+_PAGE_NOTE = (
+    f"This page loads {_RUNS_ON_A_PAGE} trials at a time, the best first, and its charts draw those;"
+    " *Load more* below the table brings the next. The table of all is in the description of the"
+    " sweep's own run, and in its report."
+)
 _BEST_SHOWN = 5
 _COLUMNS = 8  # values of the last axis that stand side by side in the grid
 _NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -30,6 +36,7 @@ def experiment_note(sweep: Sweep, records: Sequence[Mapping[str, Any]]) -> str:
     facts = [
         f"{_count(sweep, records)}; objective: {sweep.objective.metric}, {_best_word(sweep)}.",
         *([f"Source: {sweep.source}"] if sweep.source else []),
+        *([_PAGE_NOTE] if len(records) > _RUNS_ON_A_PAGE else []),
     ]
     return "\n\n".join([first, *rest, *facts, "\n".join(table)]).strip() + "\n"
 

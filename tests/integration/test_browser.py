@@ -127,6 +127,7 @@ def browser() -> Iterator["sync_api.Browser"]:
 def seen(browser) -> Iterator[Seen]:
     """A fresh profile, as that of somebody who opens the link for the first time."""
     context = browser.new_context(viewport={"width": 1600, "height": 1000})
+    context.set_default_timeout(120_000)  # ms; on a machine that is busy with other tests
     found = Seen(context.new_page())
 
     def only_here(route: "sync_api.Route") -> None:
