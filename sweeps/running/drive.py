@@ -73,7 +73,7 @@ def drive(
         if price.packs:
             write_provenance(folder.path)
         for trial in price.trials:
-            if trial.state == "failed":
+            if trial.state in {"failed", "stopped"}:
                 ledger.trial(trial.trial.key).reopen()
         if publisher is not None:
             publisher.start()
