@@ -29,8 +29,8 @@ _FORWARD_SHARE = 1 / 3  # of the FLOPs of training on an example
 
 State = Literal["new", "resumable", "finished", "diverged", "stopped", "failed"]
 
-OPEN: frozenset[State] = frozenset({"new", "resumable", "failed"})
-"""What is left to train; a failed trial is tried again."""
+OPEN: frozenset[State] = frozenset({"new", "resumable", "failed", "stopped"})
+"""What is left to train; a failed trial is tried again, and one that a search has stopped goes on."""
 
 
 @dataclass(frozen=True)

@@ -97,10 +97,14 @@ class Book:
         self._told = told
 
     def opened(self, key: str) -> bool:
-        """Whether a trial is left to train; one that failed is opened again."""
+        """Whether a trial is left to train.
+
+        One that failed is opened again, and, where this search stops none, one that another has stopped.
+        """
         folder = self._ledger.trial(key)
         outcome = folder.outcome()
-        if outcome is not None and outcome.name == "failed":
+        stops_none = self.outline.search.scheduler.kind == "none"
+        if outcome is not None and outcome.name in {"failed", *(["stopped"] if stops_none else [])}:
             folder.reopen()
             return True
         return outcome is None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rich.console import Console
 
 from sweeps.planning.cost import Price, PricedTrial
+from sweeps.publishing.provenance import write_provenance
 from sweeps.running.breaker import Breaker
 from sweeps.running.drive import conclude, say_what_waits, taken_over, watched
 from sweeps.running.halted import Halted
@@ -15,6 +16,7 @@ from sweeps.searching.outline import Outline
 from sweeps.spec import resolved_text
 from sweeps.storage.ledger import Ledger
 from sweeps.storage.sweep_folder import SweepFolder, SweepLocked
+from sweeps.watching.device_use import DeviceUse
 from sweeps.watching.watch import Watch
 from trainers.schema import InputError
 
@@ -63,7 +65,8 @@ def drive_search(
         breaker.reset()
         records = [entry.trial.record() for entry in kept(outline, _stored(folder))]
         folder.write_plan(resolved_text(sweep), records)
-        watch = Watch(ledger, sweep, records)
+        write_provenance(folder.path)
+        watch = Watch(ledger, sweep, records, devices=DeviceUse())
 
         def grown(record: Mapping[str, Any]) -> None:
             watch.extend([record])

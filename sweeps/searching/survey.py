@@ -41,6 +41,12 @@ class Survey:
         """Until the last trial has ended, if all were of the median price and none were stopped."""
         return self.median.seconds * -(-self.left // self.workers)
 
+    @property
+    def most_seconds(self) -> float:
+        """As `seconds`, if all trials took as long as the slowest of the three."""
+        slowest = max(each.seconds for each in (self.cheapest, self.median, self.dearest))
+        return slowest * -(-self.left // self.workers)
+
     def check_budget(self) -> None:
         """Refuse what could cost more than the sweep file allows, were all of it the dearest point.
 
@@ -155,7 +161,7 @@ def show_survey(found: Survey, console: Console) -> None:
     console.print(
         f"  {found.left} trials: about [bold]{duration(found.seconds)}[/] with {found.workers} at once"
         f" if they are of the median price{early}, at most"
-        f" {duration(found.dearest.seconds * -(-found.left // found.workers))}",
+        f" {duration(found.most_seconds)}",
         highlight=False,
     )
 

@@ -1,10 +1,17 @@
+import json
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from sweeps.planning.cost import price
+from sweeps.planning.plan import plan
+from sweeps.running.drive import drive
+from sweeps.running.inline import train_inline
+from sweeps.running.pack import train_pack
 from sweeps.search import OptunaSearcher, RandomSearcher
 from sweeps.searching.book import Book, Entry, so_far
 from sweeps.searching.drive import drive_search
@@ -13,11 +20,12 @@ from sweeps.searching.past import Past
 from sweeps.searching.searchers import optuna as by_optuna
 from sweeps.searching.searchers import random as by_random
 from sweeps.spec import Objective, Sweep, resolved_text
+from sweeps.storage.attempt import Attempt
 from sweeps.storage.growing import add_trial, read_trials, write_trials
 from sweeps.storage.ledger import Ledger
 from sweeps.watching.watch import Watch
 from tests.searches import finish, outlined, report, searched
-from trainers.result import Outcome
+from trainers.result import Outcome, Reported
 from trainers.schema import InputError
 
 OPTUNA = {"searcher": {"kind": "optuna", "seed": 3, "startup": 4}}
@@ -217,6 +225,52 @@ def test_a_random_search_trains_inline_and_a_second_launch_finds_nothing_to_do(t
     assert len(stored) == 3
     assert all(len(ledger.trial(record["key"]).attempts()) == 1 for record in stored)
     assert not (tmp_path / "sweeps/hunt/trials.jsonl").exists()  # the second launch put all in one
+
+
+def test_what_one_search_has_stopped_a_sweep_that_stops_nothing_trains_to_its_end(tmp_path):
+    ledger, asha = Ledger(tmp_path), {"scheduler": {"kind": "asha"}}
+    sweep = searched(trials=1, search=asha)
+    entry = opened(ledger, sweep).next()
+    assert entry is not None
+    folder = ledger.trial(entry.trial.key)
+    stop = Outcome("stopped", 2, {"test_loss": 1.0}, reason="asha: ...")
+    assert report_first_steps(ledger, entry).finish(stop)
+    assert opened(ledger, sweep).is_complete  # for the search that has stopped it, it has ended
+    assert opened(ledger, searched(name="other", trials=1, search=asha)).next() is None
+    whole = opened(ledger, searched(name="whole", trials=1)).next()
+    assert whole is not None
+    assert whole.trial.key == entry.trial.key
+    assert folder.outcome() is None
+
+    assert report_first_steps(ledger, entry).finish(stop)
+    axes = [{"kind": "values", "field": f, "values": [v]} for f, v in entry.point.items()]
+    designed = sweep.model_copy(update={"name": "designed", "search": None, "axes": ()})
+    designed = Sweep.model_validate_json(
+        json.dumps({**json.loads(designed.model_dump_json()), "axes": axes})
+    )
+    priced = price(plan(designed), ledger, device="cpu", workers=1)
+    assert [(each.trial.key, each.state, each.is_open) for each in priced.trials] == [
+        (entry.trial.key, "stopped", True)
+    ]
+    train = partial(train_inline, ledger=ledger, sweep="designed", device="cpu", save_every_s=60.0)
+    assert drive(priced, ledger, train=train, publisher=None, console=Console())
+    outcome = folder.outcome()
+    assert outcome is not None
+    assert (outcome.name, outcome.step) == ("finished", 12)
+
+
+def report_first_steps(ledger: Ledger, entry: Entry) -> Attempt:
+    """An attempt whose worker had begun and is asked to stop at the second report."""
+    points = 0
+
+    def stop() -> bool:
+        return points == 2
+
+    config = entry.trial.config
+    training = train_pack(ledger, [config], device="cpu", save_every_s=60.0, should_stop=stop)
+    for event in training:
+        points += isinstance(event, Reported)
+    return Attempt(ledger.trial(entry.trial.key).attempts()[-1])
 
 
 @pytest.mark.parametrize("search", [OPTUNA, {"scheduler": {"kind": "asha"}}])
