@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -146,10 +147,8 @@ class RayCluster:
 
 
 def _kill(pid: int) -> None:
-    try:
+    with suppress(ProcessLookupError):  # it was faster
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:  # it was faster
-        pass
 
 
 def _stat(pid: int) -> list[str]:
