@@ -25,7 +25,7 @@ class Standing:
     diverged: int
     stopped: int
     failed: int
-    trial_hours: float  # of the trials that ended, summed
+    device_hours: float  # in which a worker trained; a pack of many trials takes its time once
     best: tuple[tuple[str, float], ...]  # keys and objectives, the best first
 
     @property
@@ -47,6 +47,7 @@ class _Final:
     time_ms: int
     objective: float
     wall_s: float
+    worker: str  # whose time it took
 
 
 class Backlog:
@@ -127,7 +128,8 @@ class Backlog:
         metric = self._objective.metric
         objective = ending.outcome.metrics.get(metric, latest.get(metric, math.nan))
         wall_s = latest.get("wall_s", 0.0)
-        self._finals[key] = _Final(ending.outcome.name, ending.time_ms, objective, wall_s)
+        worker = _worker(self._ledger.trial(key).attempts())
+        self._finals[key] = _Final(ending.outcome.name, ending.time_ms, objective, wall_s, worker)
         self.closed(key)
 
     def drift(self, key: str) -> str:
@@ -182,7 +184,7 @@ class Backlog:
             diverged=names.count("diverged"),
             stopped=names.count("stopped"),
             failed=names.count("failed"),
-            trial_hours=sum(final.wall_s for final in finals.values()) / 3600,
+            device_hours=_device_hours(finals.values()),
             best=_ranked(finals, self._objective),
         )
 
@@ -205,7 +207,8 @@ class Backlog:
         metric = self._objective.metric
         values = (point.values[metric] for point in reversed(curve) if metric in point.values)
         objective = ending.outcome.metrics.get(metric, next(values, math.nan))
-        self._finals[key] = _Final(ending.outcome.name, ending.time_ms, objective, wall_s)
+        worker = _worker(self._ledger.trial(key).attempts())
+        self._finals[key] = _Final(ending.outcome.name, ending.time_ms, objective, wall_s, worker)
 
     def _curve(self, key: str) -> CurveReader:
         return self._curves.setdefault(key, CurveReader(self._ledger.trial(key).path))
@@ -247,6 +250,29 @@ def _wall_s(reader: CurveReader) -> float:
         started_ms = Attempt(file.parent).started_ms()
         spent_ms += last_ms - (first_ms if started_ms is None else min(first_ms, started_ms))
     return spent_ms / 1000
+
+
+def _worker(attempts: Sequence[Path]) -> str:
+    """The process that trained a trial last."""
+    begun = Attempt(attempts[-1]).begun() if attempts else None
+    return "" if begun is None else f"{begun.host}:{begun.pid}"
+
+
+def _device_hours(finals: Iterable[_Final]) -> float:
+    """Hours in which each worker trained at least one of these trials, summed over the workers.
+
+    The time of a trial that was interrupted is counted as if it had ended without a break.
+    """
+    spans = sorted(
+        (each.worker, each.time_ms - 1000 * each.wall_s, each.time_ms) for each in finals
+    )
+    spent_ms, worker, until = 0.0, "", float("-inf")
+    for name, begun, ended in spans:
+        if name != worker:
+            worker, until = name, float("-inf")
+        spent_ms += max(0.0, ended - max(begun, until))
+        until = max(until, ended)
+    return spent_ms / 3_600_000
 
 
 def _drift(attempts: Iterable[Path]) -> str:

@@ -83,8 +83,8 @@ def _how_it_stands(
     ]
     if others:
         text += f" ({', '.join(others)})"
-    if standing.trial_hours:
-        text += f", {duration(3600 * standing.trial_hours)} of training"
+    if standing.device_hours:
+        text += f", {duration(3600 * standing.device_hours)} of training"
     if seconds_left and standing.ended < standing.total:
         text += f", about {duration(seconds_left)} left"
     if standing.best:

@@ -270,7 +270,7 @@ class Publisher:
     def _metrics_of(self, standing: Standing) -> dict[str, float]:
         counts = ("finished", "diverged", "stopped", "failed", "running", "waiting")
         found = {name: float(getattr(standing, name)) for name in counts}
-        found["trial_hours"] = standing.trial_hours
+        found["device_hours"] = standing.device_hours
         if standing.best:
             found[f"best_{self._sweep.objective.metric}"] = standing.best[0][1]
         if self.seconds_left is not None:

@@ -260,7 +260,8 @@ def test_the_sweeps_own_run_says_how_it_stands_with_a_table_of_pooled_objectives
     assert float(cells[1].split("±")[1]) == pytest.approx(half, rel=0.05)
     said = seen.page.inner_text("body")
     assert "lock.sha256" in said
-    assert "launch" in said
+    assert "command" in said
+    assert "dirty" in said
 
 
 def test_the_report_is_shown_inline(served, seen):

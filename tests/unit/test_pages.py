@@ -1,15 +1,17 @@
 """Notes in Markdown: what they say is what the trials gave, however many there are."""
 
 import math
+import os
 import statistics
 
 import pytest
 from scipy import stats
 
 from sweeps.publishing import pages
-from sweeps.publishing.backlog import Standing
+from sweeps.publishing.backlog import Backlog, Standing
 from sweeps.publishing.published import LONGEST_TAG
-from tests.small_sweep import records_of, sweep_of
+from sweeps.storage.ledger import Ledger
+from tests.small_sweep import records_of, sweep_of, write_trial
 
 
 def standing(total: int, best: list[tuple[str, float]], **counts: int) -> Standing:
@@ -21,7 +23,7 @@ def standing(total: int, best: list[tuple[str, float]], **counts: int) -> Standi
         "failed": 0,
         **counts,
     }
-    return Standing(total=total, trial_hours=2.5, best=tuple(best), **found)
+    return Standing(total=total, device_hours=2.5, best=tuple(best), **found)
 
 
 def rows(note: str) -> list[list[str]]:
@@ -71,6 +73,23 @@ def test_the_time_left_is_said_while_there_is_something_left():
     assert "about 2 h 00 min left" in open_ones
     done = standing(8, [(record["key"], 0.5) for record in records])
     assert "left" not in pages.sweep_note(sweep, records, done, seconds_left=7_200)
+
+
+def test_a_pack_takes_the_time_of_its_device_once_and_two_workers_theirs_each(
+    tmp_path, monkeypatch
+):
+    ledger, sweep = Ledger(tmp_path), sweep_of("hours", bases=(10,))
+    records = records_of(sweep)
+    for number, record in enumerate(records):
+        monkeypatch.setattr(os, "getpid", lambda number=number: 1 + number % 2)
+        write_trial(ledger, record)  # each of them four seconds long, all at the same time
+    backlog = Backlog(ledger, sweep.name, sweep.objective, records, "sqlite:///nowhere.db")
+    backlog.open()
+    ends = [backlog.ending(record["key"]).time_ms for record in records]
+    spread_h = (max(ends) - min(ends)) / 3_600_000
+    together = 2 * 4.0 / 3600
+    assert together <= backlog.standing().device_hours <= together + 2 * spread_h + 1e-9
+    assert backlog.standing().ended == 8
 
 
 @pytest.mark.parametrize("bases", [3, 40, 900])
