@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from rich.console import Console
 
+from sweeps.publishing.pages import experiment_note
 from sweeps.search import Choice, LogUniform, LogWhole, Range, Search, Uniform, Whole
 from sweeps.searching.points import drawn, looked_at, written
 from sweeps.searching.survey import show_survey, survey, survey_document
@@ -222,3 +223,13 @@ def test_trials_of_a_search_that_are_done_are_not_in_its_price(tmp_path):
     priced = survey(found, ledger, device="cpu", workers=1)
     assert [state for _, state in priced.known] == ["finished"]
     assert priced.left == 2
+
+
+def test_the_note_in_mlflow_says_the_space_and_does_not_change_as_the_search_grows():
+    sweep = searched(search={"scheduler": {"kind": "asha"}})
+    trial = outlined(sweep).trial({}, {"optimizer.lr": 0.01, "model.width": 4})
+    assert trial is not None
+    note = experiment_note(sweep, [])
+    assert note == experiment_note(sweep, [trial.record()])
+    assert "10 trials, searched by random with seed 0, stopped early by asha" in note
+    assert "| `optimizer.lr` | 0.0001 to 0.1, log_uniform |" in note
