@@ -142,10 +142,10 @@ class Server:
 
 
 @contextmanager
-def over_sqlite(folder: Path) -> Iterator[Server]:
+def over_sqlite(folder: Path, workers: int = 1) -> Iterator[Server]:
     """A server without passwords; its database and artifacts lie in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    server = _server(folder, tracker_uri(None, folder))
+    server = _server(folder, tracker_uri(None, folder), "--workers", str(workers))
     with _running(server):
         yield server
 
@@ -162,6 +162,8 @@ def over_postgres(folder: Path, database: "Postgres") -> Iterator[Server]:
     server = _server(
         folder,
         database.uri,
+        "--workers",
+        "1",
         "--app-name",
         "basic-auth",
         MLFLOW_AUTH_CONFIG_PATH=str(config),
@@ -178,7 +180,7 @@ def _server(folder: Path, database_uri: str, *more: str, **environment: str) -> 
     port = free_port()
     hosts = [f"{host}:{port}" for host in ("127.0.0.1", "localhost")]
     command = [
-        *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
+        *(sys.executable, "-m", "mlflow", "server"),
         *("--host", "127.0.0.1", "--port", str(port)),
         *("--artifacts-destination", (folder / "mlflow-artifacts").as_uri()),
         *("--allowed-hosts", ",".join(hosts)),
