@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import index
 from pathlib import Path
 from typing import Any, get_args
 
@@ -110,17 +111,16 @@ def fence(older: Path, by: Path) -> None:
         TrialEnded: the older attempt was faster, and its outcome stands.
     """
     file = older / OUTCOME_FILE
+    record = {"fenced_by": by.name, "time_ms": now_ms()}
     try:
-        if not file.exists() and durable.write_new(
-            file, sealed({"fenced_by": by.name, "time_ms": now_ms()})
-        ):
+        if not file.exists() and durable.write_new(file, sealed(record)):
             return
     except FileNotFoundError:  # its folder was moved away
         return
-    record = read_sealed(file)
-    if record is None or "fenced_by" in record or (older / _REOPENED_FILE).exists():
+    found = read_sealed(file)
+    if found is None or "fenced_by" in found or (older / _REOPENED_FILE).exists():
         return
-    if record.get("name") == "failed":  # to be tried again, which is what happens now
+    if found.get("name") == "failed":  # to be tried again, which is what happens now
         return
     promote(older)
     raise TrialEnded(f"{older.parent.name}: {older.name} ended while {by.name} began")
@@ -162,9 +162,13 @@ def read_ending(file: Path | str) -> Ending | None:
     if name not in _NAMES:
         known = ", ".join(get_args(OutcomeName))
         raise LedgerDamaged(f"{file}: expected one of {known}, got {shown(name)}")
-    metrics = {metric: read_number(value) for metric, value in record["metrics"].items()}
-    outcome = Outcome(name, record["step"], metrics, record["details"], record["reason"])
-    return Ending(outcome, record["time_ms"])
+    try:
+        metrics = {metric: read_number(value) for metric, value in record["metrics"].items()}
+        step, time_ms = index(record["step"]), index(record["time_ms"])
+        outcome = Outcome(name, step, metrics, dict(record["details"]), str(record["reason"]))
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise LedgerDamaged(f"{file}: expected how a trial ended, got {error!r}") from error
+    return Ending(outcome, time_ms)
 
 
 def now_ms() -> int:

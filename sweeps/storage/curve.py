@@ -6,6 +6,7 @@ import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from sweeps.storage.start import read_start
 from trainers.result import Point
 
 METRICS_FILE = "metrics.jsonl"
+
+_NO_POINT = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 
 
 class LedgerConflict(LedgerError):  # noqa: N818 - it reads as what has happened
@@ -75,9 +78,12 @@ def _decoded(line: bytes) -> TimedPoint | None:
     check, space, text = line.partition(b" ")
     if not space or check != f"{zlib.crc32(text):08x}".encode():
         return None
-    record = json.loads(text)
-    values = {name: read_number(value) for name, value in record["values"].items()}
-    return TimedPoint(step=record["step"], time_ms=record["time_ms"], values=values)
+    try:
+        record = json.loads(text)
+        values = {name: read_number(value) for name, value in record["values"].items()}
+        return TimedPoint(index(record["step"]), index(record["time_ms"]), values)
+    except _NO_POINT:
+        return None
 
 
 class CurveReader:
@@ -88,7 +94,10 @@ class CurveReader:
         self._read_bytes: dict[Path, int] = {}
         self._points: dict[int, tuple[TimedPoint, Path]] = {}
         self._spans: dict[Path, tuple[int, int]] = {}
-        self._begun: set[Path] = set()  # attempts whose start was read
+        self._begun: dict[
+            Path, dict[str, str]
+        ] = {}  # attempts whose start was read: what ran there
+        self._in_vain: set[Path] = set()  # attempts whose lines do not count
         self._alone: dict[int, int] = {}  # attempts that drifted: from which step they count alone
 
     def read(self) -> tuple[TimedPoint, ...]:
@@ -105,6 +114,8 @@ class CurveReader:
         attempts = attempts_in(self._folder)
         self._look_for_drift(attempts)
         for attempt in attempts:
+            if attempt in self._in_vain:
+                continue
             file = attempt / METRICS_FILE
             for point in self._new_points(file):
                 self._merge(point, file)
@@ -115,17 +126,42 @@ class CurveReader:
         return dict(self._spans)
 
     def _look_for_drift(self, attempts: Sequence[Path]) -> None:
-        for attempt in attempts:
-            if attempt in self._begun:
-                continue
+        new = [attempt for attempt in attempts if attempt not in self._begun]
+        for attempt in new:
             begun = read_start(attempt)
             if begun is None:  # being begun at this moment, so without points
                 continue
-            self._begun.add(attempt)
+            self._begun[attempt] = begun.fingerprint
             if begun.drift is not None:
                 self._alone[attempt_number(attempt)] = begun.drift.from_step
-                # what was read so far may be superseded, so all is read again
-                self._read_bytes, self._points, self._spans = {}, {}, {}
+                self._read_again()  # what was read so far may be superseded
+        if new and len({tuple(sorted(each.items())) for each in self._begun.values()}) > 1:
+            self._look_for_what_is_in_vain()
+
+    def _look_for_what_is_in_vain(self) -> None:
+        """An attempt that had written nothing when one under other code began, which so saw no drift.
+
+        Whatever it writes after that, as a revived zombie, is no part of what the newer one computes.
+        """
+        for attempt, ran in self._begun.items():
+            if ran and attempt not in self._in_vain and self._is_in_vain(attempt, ran):
+                self._in_vain.add(attempt)
+                self._read_again()
+
+    def _is_in_vain(self, attempt: Path, ran: Mapping[str, str]) -> bool:
+        number = attempt_number(attempt)
+        others = {
+            attempt_number(each): runs
+            for each, runs in self._begun.items()
+            if runs not in ({}, ran)
+        }
+        return any(
+            number < other and not any(number < drifted <= other for drifted in self._alone)
+            for other in others
+        )
+
+    def _read_again(self) -> None:
+        self._read_bytes, self._points, self._spans = {}, {}, {}
 
     def _superseded(self, step: int, attempt: Path) -> bool:
         if not self._alone:

@@ -46,6 +46,7 @@ class Running:
     tried: set[int] = field(default_factory=set[int])
     saved: int = 0
     alive: bool = True
+    begun: bool = True  # `begin` has returned
 
 
 class Storage(RuleBasedStateMachine):
@@ -79,6 +80,10 @@ class Storage(RuleBasedStateMachine):
             self.seen = None  # what a reader saw may have been on no disk yet
             for each in self.running:
                 each.alive = False
+            # a start that was not promised may have been lost; one that was must not
+            self.running = [
+                each for each in self.running if each.begun or each.attempt.begun() is not None
+            ]
 
     def _process(self, kill: tuple[int, bool] | None):
         return self.disk.process(
@@ -117,13 +122,14 @@ class Storage(RuleBasedStateMachine):
         """An attempt whose process was killed while it began may have its folder and its start file."""
         known = {each.attempt.path for each in self.running}
         for path in self.trial.attempts():
-            if path not in known:
-                begun = Attempt(path).begun()
-                alone = drift.from_step if begun and begun.drift and drift else None
-                number = int(path.name.removeprefix("attempt-"))
-                self.running.append(
-                    Running(Attempt(path), number, self.code, start, alone, alive=False)
-                )
+            begun = Attempt(path).begun()
+            if path in known or begun is None:
+                continue
+            alone = drift.from_step if begun.drift and drift else None
+            number = int(path.name.removeprefix("attempt-"))
+            self.running.append(
+                Running(Attempt(path), number, self.code, start, alone, alive=False, begun=False)
+            )
 
     @precondition(lambda self: self.alive())
     @rule(data=st.data(), kill=KILLS, power=POWER)
@@ -145,6 +151,8 @@ class Storage(RuleBasedStateMachine):
     @rule(data=st.data(), kill=KILLS, power=POWER)
     def save(self, data: st.DataObject, kill: tuple[int, bool] | None, power: int | None) -> None:
         who = data.draw(st.sampled_from(self.alive()))
+        if who.attempt.is_fenced():
+            return  # as a worker does
         tensors = {"weights": torch.full((4,), float(who.step))}
         saved = Saved(KEY, who.step, tensors, {"code": float(who.code)})
         try:
@@ -227,10 +235,16 @@ class Storage(RuleBasedStateMachine):
             )
 
     def _superseded(self, older: Running, step: int) -> bool:
-        return any(
-            each.number > older.number and each.alone_from is not None and step > each.alone_from
-            for each in self.running
-        )
+        """Whether what an attempt wrote of a step does not count: it ran under other code."""
+        drifts: list[int] = []
+        for each in sorted(self.running, key=lambda each: each.number):
+            if each.number <= older.number:
+                continue
+            if each.alone_from is not None:
+                drifts.append(each.alone_from)
+            if not drifts and each.code != older.code:
+                return True  # the older one had written nothing when this one began
+        return any(step > alone_from for alone_from in drifts)
 
     @invariant()
     def the_newest_checkpoint_is_at_least_as_new_as_the_last_that_was_promised(self) -> None:
