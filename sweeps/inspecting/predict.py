@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sweeps.inspecting.stored import stored_trial
 from sweeps.storage.ledger import Ledger
 from trainers.checkpoint import newest_checkpoint
-from trainers.config import TrialConfig, trial_config
+from trainers.config import TrialConfig
 from trainers.machine import prepare
 from trainers.predict import Reply, examples, replies
 from trainers.schema import InputError
@@ -31,11 +32,7 @@ def ask(ledger: Ledger, key: str, questions: Sequence[str], count: int) -> Predi
     Raises:
         InputError: there is no such trial, nothing of it is trained, or its task asks nothing so.
     """
-    folder = ledger.find(key)
-    stored = folder.config()
-    if stored is None:
-        raise InputError(f"{key}: expected a trial with its config in {ledger.root}, got none")
-    config = trial_config(stored)
+    folder, config = stored_trial(ledger, key)
     saved, _ = newest_checkpoint(folder.attempts(), config.key())
     if saved is None:
         raise InputError(f"{key}: expected a trial with a checkpoint, got none that can be read")

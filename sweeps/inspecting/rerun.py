@@ -4,12 +4,11 @@ import struct
 
 from rich.console import Console
 
+from sweeps.inspecting.stored import stored_trial
 from sweeps.storage.ledger import Ledger
-from trainers.config import trial_config
 from trainers.loop import Start, train
 from trainers.machine import prepare
 from trainers.result import Ended, Reported
-from trainers.schema import InputError
 
 
 def rerun_trial(ledger: Ledger, key: str, console: Console) -> bool:
@@ -18,11 +17,7 @@ def rerun_trial(ledger: Ledger, key: str, console: Console) -> bool:
     Raises:
         InputError: there is no such trial.
     """
-    folder = ledger.find(key)
-    stored = folder.config()
-    if stored is None:
-        raise InputError(f"{key}: expected a trial with its config in {ledger.root}, got none")
-    config = trial_config(stored)
+    folder, config = stored_trial(ledger, key)
     recorded = {point.step: point.values for point in folder.points()}
     prepare()
     same = True

@@ -41,6 +41,28 @@ def read_object(file: Path | str) -> dict[str, Any] | None:
     return None if text is None else _object(text, file)
 
 
+def read_json(file: Path | str) -> Any:
+    """What a JSON file holds, or None when there is no such file.
+
+    Raises:
+        LedgerDamaged: the file is not JSON.
+    """
+    text = read_whole(file)
+    return None if text is None else json_value(text, file)
+
+
+def json_value(text: bytes, file: Path | str) -> Any:
+    """What some JSON of a file says.
+
+    Raises:
+        LedgerDamaged: it is not JSON.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise LedgerDamaged(f"{file}: expected JSON, got damaged text: {error}") from error
+
+
 def read_sealed(file: Path | str) -> dict[str, Any] | None:
     """A record as it was sealed, without its checksum; None when there is no such file.
 
@@ -59,10 +81,7 @@ def read_sealed(file: Path | str) -> dict[str, Any] | None:
 
 
 def _object(text: bytes, file: Path | str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise LedgerDamaged(f"{file}: expected JSON, got damaged text: {error}") from error
+    value = json_value(text, file)
     if not isinstance(value, dict):
         raise LedgerDamaged(f"{file}: expected a JSON object, got {shown(value)}")
     return value

@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from sweeps.spec import Name
 from sweeps.storage import durable, growing
 from sweeps.storage.lease import Held, Lease, kernel, moving, newest_lease, take_lease
+from sweeps.storage.records import LedgerDamaged, read_object
 from trainers.schema import InputError, shown
 
 # `status` holds the lock for an instant to see whether it is free; a launch waits that long.
@@ -170,11 +171,15 @@ class SweepFolder:
         return (self.path / "stop").exists()
 
     def offsets(self, target: str) -> dict[str, int]:
-        """How far each run has been published to the tracker at `target`."""
+        """How far each run has been published to the tracker at `target`.
+
+        Nothing where that is not known, or damaged: the tracker is asked what it has.
+        """
         try:
-            return json.loads(self._offsets_file(target).read_bytes())
-        except FileNotFoundError:
+            found = read_object(self._offsets_file(target)) or {}
+        except LedgerDamaged:
             return {}
+        return {key: step for key, step in found.items() if type(step) is int}
 
     def save_offsets(self, target: str, offsets: Mapping[str, int]) -> None:
         """Store how far each run has been published; of `target` only a hash is kept."""
@@ -193,6 +198,8 @@ class SweepFolder:
             return (self.path / file).read_bytes().decode()
         except FileNotFoundError as error:
             raise self._never_launched() from error
+        except UnicodeDecodeError as error:
+            raise LedgerDamaged(f"{self.path / file}: expected UTF-8, got other bytes") from error
 
     def _never_launched(self) -> InputError:
         return InputError(

@@ -163,10 +163,13 @@ def test_damage_in_the_middle_of_a_curve_is_an_error_and_not_a_shorter_curve(led
 
 def test_a_plan_is_replaced_whole(ledger):
     folder = ledger.sweep("gcd")
-    folder.write_plan("first", [{"key": KEY}] * 100)
-    folder.write_plan("second", [{"key": KEY, "point": {"encoding.base": 30}}])
+    record = {
+        "key": KEY, "config": {}, "point": {}, "replicate": 0, "steps": 1, "flops": 1, "examples": 1,
+    }  # fmt: skip
+    folder.write_plan("first", [record] * 100)
+    folder.write_plan("second", [{**record, "point": {"encoding.base": 30}}])
     assert folder.resolved() == "second"
-    assert folder.trials() == [{"key": KEY, "point": {"encoding.base": 30}}]
+    assert folder.trials() == [{**record, "point": {"encoding.base": 30}}]
     assert sorted(path.name for path in folder.path.iterdir()) == ["sweep.json", "trials.json"]
     assert ledger.sweeps() == ("gcd",)
 

@@ -295,12 +295,14 @@ def test_a_watch_counts_trials_that_are_not_suggested_yet(tmp_path):
 
 
 def test_a_list_of_trials_that_was_torn_or_stored_twice_has_each_trial_once(tmp_path):
-    write_trials(tmp_path, [{"key": "a"}])
-    add_trial(tmp_path, {"key": "b"})
-    add_trial(tmp_path, {"key": "c"})
+    rest = {"config": {}, "point": {}, "replicate": 0, "steps": 1, "flops": 1, "examples": 1}
+    keys = ["a" * 20, "b" * 20, "c" * 20]
+    write_trials(tmp_path, [{"key": keys[0], **rest}])
+    for key in keys[1:]:
+        add_trial(tmp_path, {"key": key, **rest})
     lines = (tmp_path / "trials.jsonl").read_bytes()
     write_trials(tmp_path, read_trials(tmp_path))
     (tmp_path / "trials.jsonl").write_bytes(lines)  # killed before the old lines were taken away
-    assert [record["key"] for record in read_trials(tmp_path)] == ["a", "b", "c"]
+    assert [record["key"] for record in read_trials(tmp_path)] == keys
     (tmp_path / "trials.jsonl").write_bytes(lines + b'{"key": "d", "po')
-    assert [record["key"] for record in read_trials(tmp_path)] == ["a", "b", "c"]
+    assert [record["key"] for record in read_trials(tmp_path)] == keys
