@@ -7,7 +7,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from sweeps.axis import Axis, FieldPath, Point, TrialSoFar
-from sweeps.search import AnyRange, Seed
+from sweeps.ranges import AnyRange, Seed
 
 
 class Random(Axis):

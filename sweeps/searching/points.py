@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from sweeps.search import Range
+from sweeps.ranges import Range
 
 Space = Mapping[str, Range]
 Point = dict[str, Any]

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from sweeps.publishing.pages import experiment_note
-from sweeps.search import Choice, LogUniform, LogWhole, Range, Search, Uniform, Whole
+from sweeps.ranges import Choice, LogUniform, LogWhole, Range, Uniform, Whole
+from sweeps.search import Search
 from sweeps.searching.points import drawn, looked_at, written
 from sweeps.searching.survey import show_survey, survey, survey_document
 from sweeps.spec import SpecError, from_resolved, load, resolved_text

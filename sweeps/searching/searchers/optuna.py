@@ -15,7 +15,8 @@ from optuna.distributions import (
 )
 from ray.tune.search.optuna import OptunaSearch
 
-from sweeps.search import Choice, LogUniform, LogWhole, OptunaSearcher, Range, Uniform, Whole
+from sweeps.ranges import Choice, LogUniform, LogWhole, Range, Uniform, Whole
+from sweeps.search import OptunaSearcher
 from sweeps.searching.past import Past
 from sweeps.searching.points import Point, Space
 from sweeps.spec import Objective
