@@ -275,13 +275,12 @@ def sync(
 ) -> None:
     """Publish to MLflow what is not yet published; to another server with --tracking."""
     from sweeps.publishing.publisher import Publisher
-    from sweeps.spec import from_resolved
     from sweeps.storage.ledger import Ledger
     from sweeps.tracking import tracker_uri
 
     context.with_resource(private_files())
     folder = Ledger(storage).sweep(name)
-    sweep, trials = from_resolved(folder.resolved()), folder.trials()
+    sweep, trials = folder.sweep(), folder.trials()
     publisher = Publisher(tracker_uri(tracking, storage), Ledger(storage), sweep, trials)
     published = publisher.stop(timeout_s=_PUBLISH_S)  # and close the runs of a killed driver
     if published.locked:

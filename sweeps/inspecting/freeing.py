@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweeps.spec import from_resolved
 from sweeps.storage.ledger import Ledger, Look
 from sweeps.storage.records import LedgerError
 from sweeps.storage.sweep_folder import SweepFolder, SweepLocked
@@ -127,7 +126,7 @@ def _kept(folder: SweepFolder, keys: Sequence[str], looks: _Looks, keep: Keep) -
         return {key for key in keys if _answers(looks.get(key))}
     if not keep.best or not keys:
         return set()
-    objective = from_resolved(folder.resolved()).objective
+    objective = folder.sweep().objective
     sign = 1 if objective.mode == "min" else -1
     ranked: list[tuple[float, str]] = []
     for key in keys:

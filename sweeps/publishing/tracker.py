@@ -60,6 +60,8 @@ def connect(uri: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     for name in ("mlflow", "alembic"):  # a new database is a page of migrations at INFO
         logging.getLogger(name).setLevel(logging.WARNING)
+    # The error of a database with its traceback; we say it in one line.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     # Every attempt to reach a server that is away; `Published.error` says it once.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     if uri.startswith("sqlite:///"):

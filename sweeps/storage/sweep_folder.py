@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
-from sweeps.spec import Name
+from sweeps.spec import Name, SpecError, Sweep, from_resolved
 from sweeps.storage import durable, growing
 from sweeps.storage.lease import Held, Lease, kernel, moving, newest_lease, take_lease
 from sweeps.storage.records import LedgerDamaged, read_object
@@ -79,6 +79,18 @@ class SweepFolder:
             InputError: no such sweep was ever launched here.
         """
         return self._read("sweep.json")
+
+    def sweep(self) -> Sweep:
+        """The sweep as it was resolved by its last launch.
+
+        Raises:
+            InputError: no such sweep was ever launched here.
+            LedgerDamaged: the file holds no sweep.
+        """
+        try:
+            return from_resolved(self.resolved())
+        except SpecError as error:
+            raise LedgerDamaged(f"{self.path / 'sweep.json'}: {error}") from error
 
     def trials(self) -> list[dict[str, Any]]:
         """The trials of the sweep: key, config, point, replicate, and what else the plan says.

@@ -6,7 +6,6 @@ from typing import Any
 
 from rich.console import Console
 
-from sweeps.spec import from_resolved
 from sweeps.storage.ledger import Ledger
 from sweeps.storage.records import LedgerError
 from sweeps.watching.progress import show
@@ -57,7 +56,7 @@ def show_status(ledger: Ledger, names: Sequence[str], console: Console) -> None:
         console.print(f"no sweep has been launched into {ledger.root}")
     for name in names:
         folder = ledger.sweep(name)
-        sweep = from_resolved(folder.resolved())
+        sweep = folder.sweep()
         console.print(show(Watch(ledger, sweep, folder.trials()).snapshot()))
         owner = folder.owner()
         console.print(f"run by {owner}" if owner else "no driver runs it", style="dim")
