@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _LOOK_EVERY_S = 1.0
 _MOST_REASONS = 3
 _LAST_PASS_S = 60.0  # a tracker that is away longer is caught up with by `sync`
+_POINT_S, _TRIAL_S = 0.001, 0.1  # to send one, from a tracker that is slow
+_SAY_AFTER_S = 5.0
 
 
 class Train(Protocol):
@@ -86,7 +88,7 @@ def drive(
             halted = str(error)
         finally:
             if publisher is not None:
-                say_what_waits(publisher.stop(_LAST_PASS_S), sweep.name, console)
+                publish_rest(publisher, sweep.name, records, console)
             if not lease.lost.is_set():
                 folder.clear_stop()
         if lease.lost.is_set():
@@ -103,6 +105,22 @@ def _forecast(price: Price) -> Forecast:
 def taken_over(folder: SweepFolder) -> str:
     """Who has the sweep now."""
     return f"sweep {folder.path.name} is run by {folder.owner() or 'another process'} now"
+
+
+def publish_rest(
+    publisher: "Publisher", name: str, records: Sequence[Mapping[str, Any]], console: Console
+) -> None:
+    """Publish what is left, in a time that even all points of these trials would need; say so."""
+    points = sum(record["config"]["evaluation"]["points"] for record in records)
+    limit_s = _LAST_PASS_S + _POINT_S * points + _TRIAL_S * len(records)
+    text = f"publishing what is left; Ctrl-C leaves it to `lawsweep sync {name}`"
+    notice = threading.Timer(_SAY_AFTER_S, console.print, [text], {"highlight": False})
+    notice.daemon = True
+    notice.start()
+    try:
+        say_what_waits(publisher.stop(limit_s), name, console)
+    finally:
+        notice.cancel()
 
 
 def say_what_waits(published: "Published", name: str, console: Console) -> None:

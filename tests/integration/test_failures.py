@@ -54,7 +54,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def short(folder: Path) -> list[str | Path]:
     """The small sweep with fewer steps, and as many points."""
-    return [sweeping.write_sweep(folder), "--set", "budget.steps=200"]
+    return [sweeping.write_sweep(folder), "--set", "budget.steps=150"]
 
 
 def attempts(storage: Path) -> Iterator[Path]:
@@ -177,7 +177,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
-@pytest.mark.parametrize("where", [["--inline"], []], ids=["inline", "on Ray"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        pytest.param(["--inline"], id="inline"),
+        pytest.param([], id="on Ray", marks=pytest.mark.slow),  # a minute
+    ],
+)
 def test_a_full_disk_is_one_line_and_the_sweep_goes_on_once_there_is_room(
     tmp_path, small_disk, where
 ):
