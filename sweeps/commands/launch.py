@@ -1,0 +1,273 @@
+"""The command that trains what is not finished of a sweep, here or on a cluster."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from sweeps.commands.options import (
+    DEFAULT_STORAGE,
+    AddressOption,
+    DeviceKindOption,
+    PacksPerGpuOption,
+    SetOption,
+    StorageOption,
+    SweepArgument,
+    TrackingOption,
+    WorkersOption,
+)
+from sweeps.commands.planned import here, planned, show_search, surveyed
+from sweeps.secrets import private_files
+from trainers.schema import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sweeps.planning.cost import Price
+    from sweeps.planning.plan import Plan
+    from sweeps.publishing.publisher import Publisher
+    from sweeps.running.drive import Train
+    from sweeps.searching.drive import TrainSearch
+    from sweeps.searching.outline import Outline
+    from sweeps.storage.ledger import Ledger
+    from sweeps.workers import Workers
+
+_ASK_ABOVE_S = 3600.0
+
+
+@dataclass(frozen=True)
+class _Means:
+    """Where and how trials train: in this process, on a cluster of this machine, or on a running one."""
+
+    address: str | None
+    inline: bool
+    device: str
+    workers: int
+    wanted: Workers
+    save_every_s: float
+    allow_drift: bool
+
+    def trainer(self, price: Price, ledger: Ledger) -> Train:
+        """What trains packs; only a cluster waits for Ray."""
+        sweep = price.plan.sweep.name
+        if self.inline or not price.packs:
+            from sweeps.running.inline import train_inline
+
+            return partial(
+                train_inline,
+                ledger=ledger,
+                sweep=sweep,
+                device=self.device,
+                save_every_s=self.save_every_s,
+                allow_drift=self.allow_drift,
+            )
+        from sweeps.running.launch import train_on_ray
+
+        return partial(
+            train_on_ray,
+            ledger=ledger,
+            sweep=sweep,
+            address=self.address,
+            workers=self.workers,
+            wanted=self.wanted,
+            save_every_s=self.save_every_s,
+            allow_drift=self.allow_drift,
+        )
+
+    def search_trainer(self) -> TrainSearch:
+        """What trains the trials of a search."""
+        if self.inline:
+            from sweeps.searching.inline import search_inline
+
+            return partial(
+                search_inline,
+                device=self.device,
+                save_every_s=self.save_every_s,
+                allow_drift=self.allow_drift,
+            )
+        from sweeps.searching.on_ray import search_on_ray
+
+        return partial(
+            search_on_ray,
+            address=self.address,
+            workers=self.workers,
+            wanted=self.wanted,
+            save_every_s=self.save_every_s,
+            allow_drift=self.allow_drift,
+        )
+
+
+def launch(
+    context: typer.Context,
+    sweep: SweepArgument,
+    changes: SetOption = [],  # noqa: B006 - typer copies it
+    storage: StorageOption = DEFAULT_STORAGE,
+    tracking: TrackingOption = None,
+    address: AddressOption = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Join a cluster without a token, on loopback only.")
+    ] = False,
+    asked: WorkersOption = None,
+    device_kind: DeviceKindOption = None,
+    packs_per_gpu: PacksPerGpuOption = None,
+    inline: Annotated[bool, typer.Option("--inline", help="Train here, without Ray.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a long sweep.")] = False,
+    save_every: Annotated[
+        float, typer.Option(min=0, help="Seconds between the checkpoints of a trial.")
+    ] = 60.0,
+    allow_drift: Annotated[
+        bool,
+        typer.Option("--allow-drift", help="Go on although code, torch or machine has changed."),
+    ] = False,
+    notify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", envvar="LAWSWEEP_NOTIFY", help="A webhook to tell how the sweep ended."
+        ),
+    ] = None,
+) -> None:
+    """Train what is not finished. Also resumes: the same command, again. Ctrl-C stops cleanly."""
+    from sweeps.planning.plan import Plan
+    from sweeps.running.drift import refuse_drift
+    from sweeps.running.stopping import Interrupted
+    from sweeps.storage.ledger import Ledger
+    from sweeps.storage.sweep_folder import SweepLocked
+    from sweeps.watching.notify import announced, hook_address
+
+    context.with_resource(private_files())
+    hook = hook_address(notify) if notify else None
+    address = _prepared(address, inline=inline, insecure=insecure)
+    console = Console()
+    ledger = Ledger(storage)
+    found = planned(sweep, changes, context.obj)
+    trials = found if isinstance(found, Plan) else _suggested(found, ledger, inline=inline)
+    device, workers = here()
+    wanted = trials.sweep.workers.but(
+        count=asked, device_kind=device_kind, packs_per_gpu=packs_per_gpu
+    )
+    workers = wanted.on_one_machine(device, workers)
+    if storage.exists() and not storage.is_dir():
+        raise InputError(f"--storage {storage}: expected a folder, got a file")
+    if not allow_drift:
+        refuse_drift(ledger, [trial.key for trial in trials.trials], trains_here=address is None)
+    if address is not None:
+        workers = _checked(address, storage, wanted)
+    _ask_tracker(tracking, storage, trials.sweep.name, console)
+    publisher = _publisher(trials, ledger, tracking, console)
+    means = _Means(address, inline, device, workers, wanted, save_every, allow_drift)
+    driver = _driver if isinstance(found, Plan) else partial(_search_driver, found)
+    seconds, run = driver(trials, ledger, means, publisher, console)
+    doubt = ledger.doubt()
+    if doubt:  # others could change what the storage holds
+        console.print(doubt, style="yellow", markup=False, highlight=False)
+    if not yes and seconds > _ASK_ABOVE_S and sys.stdin.isatty():
+        typer.confirm("Start?", abort=True)
+    try:
+        done = announced(run, hook, ledger, trials.sweep, console)
+    except SweepLocked as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(3) from error
+    except Interrupted as error:
+        typer.echo(f"{error}: every trial is saved; the same command goes on", err=True)
+        raise typer.Exit(error.exit_code) from error
+    if not done:
+        raise typer.Exit(1)
+
+
+def _prepared(address: str | None, *, inline: bool, insecure: bool) -> str | None:
+    """The address of the cluster once it may be joined; before anything has imported Ray."""
+    from sweeps.running.joining import prepare_joining, prepare_own
+
+    if inline and address is not None:
+        raise InputError("--inline: expected no --address beside it")
+    if insecure and address is None:
+        raise InputError("--insecure: expected an --address beside it")
+    if address is None:
+        prepare_own()
+        return None
+    return prepare_joining(address, insecure=insecure)
+
+
+def _suggested(searched: Outline, ledger: Ledger, *, inline: bool) -> Plan:
+    """The trials that earlier launches of a search have suggested."""
+    from sweeps.searching.book import so_far
+    from sweeps.searching.inline import check_inline
+
+    if inline:
+        check_inline(searched.search)
+    return so_far(searched, ledger)
+
+
+def _driver(
+    trials: Plan, ledger: Ledger, means: _Means, publisher: Publisher | None, console: Console
+) -> tuple[float, Callable[[], bool]]:
+    """The seconds that a planned sweep takes, and what runs it."""
+    from sweeps.planning.cost import price
+    from sweeps.planning.show import show_price
+    from sweeps.running.drive import drive
+
+    priced = price(trials, ledger, device=means.device, workers=means.workers)
+    show_price(priced, console)
+    train = means.trainer(priced, ledger)
+    run = partial(drive, priced, ledger, train=train, publisher=publisher, console=console)
+    return priced.seconds, run
+
+
+def _search_driver(
+    searched: Outline,
+    trials: Plan,
+    ledger: Ledger,
+    means: _Means,
+    publisher: Publisher | None,
+    console: Console,
+) -> tuple[float, Callable[[], bool]]:
+    """The seconds that a search takes, and what runs it."""
+    from sweeps.searching.drive import drive_search
+
+    survey = surveyed(searched, ledger, means.device, means.workers)
+    survey.check_budget()
+    show_search(survey)
+    train = means.search_trainer()
+    run = partial(drive_search, searched, ledger, train=train, publisher=publisher, console=console)
+    return survey.seconds, run
+
+
+def _ask_tracker(tracking: str | None, storage: Path, name: str, console: Console) -> None:
+    """Say so when MLflow does not answer; training does not wait for it."""
+    if importlib.util.find_spec("mlflow") is None:
+        return
+    from sweeps.publishing.reach import absence
+    from sweeps.tracking import tracker_uri
+
+    why = absence(tracker_uri(tracking, storage))
+    if why:
+        text = f"MLflow does not answer yet: {why}\n  if it stays so: lawsweep sync {name}, later"
+        console.print(text, style="yellow", markup=False, highlight=False)
+
+
+def _checked(address: str, storage: Path, wanted: Workers) -> int:
+    """The number of workers of a cluster, each of whose nodes has passed."""
+    from sweeps.running.nodes import checked
+
+    return checked(address, storage, wanted)
+
+
+def _publisher(
+    trials: Plan, ledger: Ledger, tracking: str | None, console: Console
+) -> Publisher | None:
+    """What publishes to MLflow; nothing on a machine without it, whose folder is published elsewhere."""
+    if importlib.util.find_spec("mlflow") is None:
+        console.print("MLflow is not installed: copy the storage folder, and `lawsweep sync` there")
+        return None
+    from sweeps.publishing.publisher import Publisher
+    from sweeps.tracking import tracker_uri
+
+    records = [trial.record() for trial in trials.trials]
+    return Publisher(tracker_uri(tracking, ledger.root), ledger, trials.sweep, records)

@@ -1,0 +1,42 @@
+"""The command that shows a sweep with its price."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+from rich.console import Console
+
+from sweeps.commands.options import (
+    DEFAULT_STORAGE,
+    JsonOption,
+    SetOption,
+    StorageOption,
+    SweepArgument,
+)
+from sweeps.commands.planned import here, planned, show_search, surveyed
+
+
+def plan(
+    context: typer.Context,
+    sweep: SweepArgument,
+    changes: SetOption = [],  # noqa: B006 - typer copies it
+    storage: StorageOption = DEFAULT_STORAGE,
+    as_json: JsonOption = False,
+) -> None:
+    """Show every trial with its price, before anything starts."""
+    from sweeps.planning.cost import price
+    from sweeps.planning.plan import Plan
+    from sweeps.planning.show import plan_document, show_price
+    from sweeps.storage.ledger import Ledger
+
+    found = planned(sweep, changes, context.obj)
+    device, workers = here()
+    if not isinstance(found, Plan):
+        show_search(surveyed(found, Ledger(storage), device, workers), as_json=as_json)
+        return
+    priced = price(found, Ledger(storage), device=device, workers=workers)
+    if as_json:
+        typer.echo(json.dumps(plan_document(priced), indent=1))
+    else:
+        show_price(priced, Console())
