@@ -64,6 +64,8 @@ def connect(uri: str) -> MlflowClient:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     # Every attempt to reach a server that is away; `Published.error` says it once.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+    # A page of SQLAlchemy for every call while a database is away.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     if uri.startswith("sqlite:///"):
         durable.make_folder(Path(uri.removeprefix("sqlite:///")).parent)
     elif is_database(uri):

@@ -1,6 +1,7 @@
 """PostgreSQL as the tracker, by itself and behind a server with passwords: each point once."""
 
 import os
+import random
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -49,7 +50,7 @@ def written(folder) -> bytes:
 
 
 def test_a_database_stopped_in_the_middle_of_passes_misses_no_point_and_doubles_none(
-    tmp_path, database
+    tmp_path, database, capfd, caplog
 ):
     ledger, sweep = Ledger(tmp_path), sweep_of("stopped-database", bases=(20,))
     records = records_of(sweep, points=60)
@@ -76,6 +77,9 @@ def test_a_database_stopped_in_the_middle_of_passes_misses_no_point_and_doubles_
     assert publisher.stop(60).error is None
     assert_complete(database.uri, sweep.name, records)
     assert database.password.encode() not in written(tmp_path)
+    told = "".join([*capfd.readouterr(), caplog.text])
+    assert "Traceback" not in told  # a driver shows its progress there
+    assert database.password not in told
 
 
 def test_a_database_that_hangs_keeps_nobody_and_goes_on_where_it_was(tmp_path, database):
@@ -168,3 +172,43 @@ def test_a_password_in_the_address_works_and_is_neither_shown_nor_stored(
         assert secret.encode() not in written(tmp_path)
         assert secret.encode() not in written(server.log.parent / "mlflow-artifacts")
         assert secret not in server.log.read_text()
+
+
+@pytest.mark.slow  # about four minutes
+def test_ten_outages_in_a_row_of_server_and_database_lose_and_double_nothing(
+    tmp_path, database, server, monkeypatch
+):
+    for name, text in (*server.credentials.items(), ("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")):
+        monkeypatch.setenv(name, text)
+    ledger, sweep = Ledger(tmp_path), sweep_of("ten-outages", bases=(24, 25))
+    records, moments = records_of(sweep, points=100), random.Random(3)
+    store(ledger, sweep, records)
+    publisher = Publisher(server.uri, ledger, sweep, records)
+    publisher.start()
+    attempts = {r["key"]: ledger.trial(r["key"]).begin(r["config"]) for r in records}
+    for outage in range(10):
+        for record in records:
+            for number in range(10 * outage, 10 * outage + 10):
+                point = curve_of(record)[number]
+                attempts[record["key"]].append([point], START_MS + 1_000 * number)
+        time.sleep(moments.uniform(1.0, 4.0))
+        kind = outage % 4
+        if kind == 0:
+            server.restart()
+        elif kind == 1:
+            server.freeze()
+            time.sleep(5)  # longer than anybody waits for an answer
+            server.thaw()
+        elif kind == 2:
+            database.stop_immediately()
+            time.sleep(moments.uniform(0.0, 3.0))
+            database.start()
+        else:
+            database.freeze()
+            time.sleep(5)
+            database.thaw()
+    for record in records:
+        attempts[record["key"]].finish(outcome_of(record))
+    result = publisher.stop(300)
+    assert (result.points_left, result.error) == (0, None)
+    assert_complete(server.uri, sweep.name, records)
