@@ -8,6 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,8 +150,9 @@ class TrialFolder:
         """
         self._check_inside()
         durable.make_folder(self.path)
-        for above in list(self.path.parents)[:3]:  # whoever made them may have been killed since
-            durable.sync_folder(above)
+        for above in list(self.path.parents)[:4]:  # whoever made them may have been killed since
+            with suppress(PermissionError):  # the storage may lie in the folder of another user
+                durable.sync_folder(above)
         file = self.path / "trial.json"
         new = durable.write_new(file, json_bytes(config))
         stored = None if new else read_object(file)

@@ -313,7 +313,9 @@ def test_at_every_single_call_what_was_promised_is_there_and_the_next_attempt_en
             disk.fail_power(random.Random(power * 1_000 + kill_at))
         trial = Ledger(home / "disk" / "storage").trial(KEY)
         steps = [point.step for point in trial.points()]
-        saved = find_checkpoint(trial.attempts(), KEY).saved
+        checkpoint = find_checkpoint(trial.attempts(), KEY)
+        saved = checkpoint.saved
+        assert checkpoint.damaged == ()
         for step in (1, 2):
             assert f"point {step}" not in promised or step in steps
             assert f"checkpoint {step}" not in promised or (saved and saved.step >= step)
@@ -322,7 +324,8 @@ def test_at_every_single_call_what_was_promised_is_there_and_the_next_attempt_en
         if disk.calls < kill_at:
             break
         if trial.outcome() is None:
-            with suppress(TrialEnded):  # the killed attempt had committed it, and it is whole now
+            with disk.process(), suppress(TrialEnded):  # which a killed attempt had made sure of
                 assert trial.begin(CONFIG).finish(Outcome("finished", 2))
+            disk.fail_power(random.Random(kill_at))
         assert trial.outcome() == Outcome("finished", 2)
     assert len(seen) == 7  # each promise was once the last
