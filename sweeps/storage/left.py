@@ -1,4 +1,4 @@
-"""How an attempt was left before its trial had ended: stopped, out of memory, hung, ..."""
+"""How an attempt was left before its trial had ended: stopped, out of memory, hung and the like."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
