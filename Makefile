@@ -22,6 +22,7 @@ bench: setup-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_trainers
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_fit
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_laws
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_publish
 
 setup: .venv/ready
 
