@@ -9,7 +9,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 for command in (
     *(plan.plan, launch.launch, storage.status, trial.rerun, trial.predict),
     *(storage.sync, storage.gc, storage.ui),
-    *(lists.tasks, lists.positions, lists.encodings, lists.models, lists.catalog),
+    *(lists.tasks, lists.positions, lists.encodings, lists.models, lists.axes, lists.catalog),
     doctor.doctor,
 ):
     app.command()(command)

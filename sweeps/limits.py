@@ -24,8 +24,13 @@ class Limits(Frozen):
         came = {"gpu_hours": gpu_hours, "flops": flops, "trials": float(trials)}
         limits = {"gpu_hours": self.gpu_hours, "flops": self.flops, "trials": self.trials}
         return tuple(
-            f"budget.{name}: expected at most {limit:,.6g} left to train, got {came[name]:,.6g},"
-            f" {came[name] - limit:,.3g} too many"
+            f"budget.{name}: expected at most {_said(limit)} left to train, got {_said(came[name])},"
+            f" {_said(came[name] - limit)} too many"
             for name, limit in limits.items()
             if limit is not None and came[name] > limit
         )
+
+
+def _said(amount: float) -> str:
+    """In four digits, unless it is a count that reads well in full."""
+    return f"{amount:,.0f}" if 1_000 <= amount < 1e9 else f"{amount:.4g}"

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, StringConstraints, Tag, ValidationError, model_validator
 
-from sweeps import axes
+from sweeps.any_axis import AnyAxis
 from sweeps.axes.when import When, every_axis
 from sweeps.axis import Axis, FieldPath
 from sweeps.condition import Condition
@@ -16,14 +16,7 @@ from sweeps.limits import Limits
 from sweeps.search import Search
 from sweeps.secrets import secret_place
 from sweeps.workers import Workers
-from trainers.plugins import union
 from trainers.schema import Frozen, InputError, first_problem, spelled
-
-if TYPE_CHECKING:
-    AnyAxis = Axis
-else:
-    AnyAxis = union(axes, Axis)
-    When.model_rebuild(_types_namespace={"AnyAxis": AnyAxis})  # it holds axes of every kind
 
 CATALOG = Path(__file__).parent / "catalog"
 

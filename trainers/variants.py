@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError, create_model
 
@@ -25,9 +25,14 @@ from trainers.config import (
 from trainers.flops import Cost
 from trainers.schema import Frozen, InputError, shown
 
+Worked = TypeVar("Worked")
+Changes = tuple[tuple[str, Any, type], ...]
+"""What changes in one field of a trial: the rest of the path, the value, and the type of that."""
+
 ON_THEIR_OWN = ("batch_size", "budget", "optimizer")
 """Fields that fit no other but one another: reports need as many steps."""
 
+_spelled = json.JSONEncoder(sort_keys=True, allow_nan=False).encode  # as a key spells it
 _BEFORE_SEED = sorted(name for name in TrialConfig.model_fields if name < "seed")
 _AFTER_SEED = sorted(name for name in TrialConfig.model_fields if name > "seed")
 
@@ -52,6 +57,7 @@ class _Family:
         self.first = first
         self.cost = first.cost()
         self.shapes: dict[tuple[str, int], str] = {}
+        self.worked: dict[tuple[Any, str, int], Any] = {}
         self.texts = {
             name: _member(name, value)
             for name, value in first.deciding_fields().items()
@@ -113,7 +119,7 @@ class Variant:
         """Equal for variants of this process that have the same fields, metrics and shape."""
         return id(self._family), self._own["optimizer"].value.kind, self._own["batch_size"].value
 
-    @cached_property
+    @property
     def stacks_with(self) -> str:
         """As `TrialConfig.stacks_with`."""
         shapes = self._family.shapes
@@ -121,6 +127,14 @@ class Variant:
         if which not in shapes:
             shapes[which] = self.config(self.seed).stacks_with()
         return shapes[which]
+
+    def of_shape(self, work: Callable[[TrialConfig], Worked]) -> Worked:
+        """What `work` makes of the config, worked out once for those that are `alike`."""
+        known = self._family.worked
+        which = (work, self._own["optimizer"].value.kind, self._own["batch_size"].value)
+        if which not in known:
+            known[which] = work(self.config(self.seed))
+        return known[which]
 
     def keys(self, seeds: range) -> list[str]:
         """As `TrialConfig.key` with each of these seeds."""
@@ -147,7 +161,7 @@ class Variants:
         self._trial = trial
         self._families: dict[tuple[str, ...], _Family] = {}
         self._own: dict[str, dict[str, _Own]] = {name: {} for name in ON_THEIR_OWN}
-        self._texts: dict[tuple[Any, ...], tuple[str, Any]] = {}
+        self._texts: dict[tuple[str, Changes], tuple[str, Any]] = {}
         self._parts: dict[tuple[str, str], Any] = {}
         self._wrong: dict[tuple[tuple[str, str], ...], str] = {}
 
@@ -241,22 +255,21 @@ class Variants:
         made = self._own[name][text] = _Own(value, _own_text(name, value))
         return made
 
-    def _part(self, name: str, changes: tuple[tuple[str, Any], ...]) -> tuple[str, Any]:
+    def _part(self, name: str, changes: Changes) -> tuple[str, Any]:
         """One field of the trial with some changes inside, as JSON and as plain data."""
-        key = (name, *changes, *(value.__class__ for _, value in changes))  # 1 is no 1.0
         try:
-            return self._texts[key]
+            return self._texts[name, changes]
         except KeyError:
-            self._texts[key] = made = self._changed(name, changes)
+            self._texts[name, changes] = made = self._changed(name, changes)
             return made
         except TypeError:  # a list, say
             return self._changed(name, changes)
 
-    def _changed(self, name: str, changes: tuple[tuple[str, Any], ...]) -> tuple[str, Any]:
+    def _changed(self, name: str, changes: Changes) -> tuple[str, Any]:
         given: dict[str, Any] = {}
         if name in self._trial:
             given[name] = self._trial[name]
-        for path, value in changes:
+        for path, value, _ in changes:
             given = _with(given, (name, *path.split(".")) if path else (name,), value)
         return _json(given[name]), given[name]
 
@@ -273,24 +286,25 @@ def _holder(name: str) -> type[BaseModel]:
     return _holders[name]
 
 
-def _by_name(sets: Mapping[str, Any]) -> dict[str, tuple[tuple[str, Any], ...]]:
+def _by_name(sets: Mapping[str, Any]) -> dict[str, Changes]:
     """Changes by the field of the trial in which they lie, each with the rest of its path."""
-    names: dict[str, tuple[tuple[str, Any], ...]] = {}
+    names: dict[str, Changes] = {}
     for field, value in sets.items():
         name, _, path = field.partition(".")
-        names[name] = (*names.get(name, ()), (path, value))
+        change = (path, value, value.__class__)  # 1 is no 1.0
+        names[name] = (*names[name], change) if name in names else (change,)
     return names
 
 
-def _with(fields: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
-    """A copy of the fields with one changed."""
-    name, *inner = path
-    if not inner:
+def _with(fields: dict[str, Any], path: tuple[str, ...], value: Any, at: int = 0) -> dict[str, Any]:
+    """A copy of the fields with one changed; `fields` are those at this depth of the path."""
+    name = path[at]
+    if at == len(path) - 1:
         return {**fields, name: value}
     below = fields.get(name)
     if below is not None and not isinstance(below, dict):
         raise InputError(f"{'.'.join(path)}: lies inside {name}, which is {shown(below)}")
-    return {**fields, name: _with(below or {}, tuple(inner), value)}
+    return {**fields, name: _with(below or {}, path, value, at + 1)}
 
 
 def _json(value: Any) -> str:
@@ -301,7 +315,7 @@ def _json(value: Any) -> str:
 
 
 def _member(name: str, value: Any) -> str:
-    return f'"{name}": {json.dumps(value, sort_keys=True, allow_nan=False)}'
+    return f'"{name}": {_spelled(value)}'
 
 
 def _own_text(name: str, value: Any) -> str:

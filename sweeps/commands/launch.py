@@ -137,6 +137,7 @@ def launch(
     from sweeps.planning.plan import Plan
     from sweeps.running.drift import refuse_drift
     from sweeps.running.stopping import Interrupted
+    from sweeps.spec import SpecError, located
     from sweeps.storage.ledger import Ledger
     from sweeps.storage.sweep_folder import SweepLocked
     from sweeps.watching.notify import announced, hook_address
@@ -163,7 +164,10 @@ def launch(
     publisher = _publisher(trials, ledger, tracking, console)
     means = _Means(address, inline, device, workers, wanted, save_every, allow_drift)
     driver = _driver if isinstance(found, Plan) else partial(_search_driver, found)
-    seconds, run = driver(trials, ledger, means, publisher, console)
+    try:
+        seconds, run = driver(trials, ledger, means, publisher, console)
+    except SpecError as error:  # beyond its own limits
+        raise located(sweep, error) from error
     doubt = ledger.doubt()
     if doubt:  # others could change what the storage holds
         console.print(doubt, style="yellow", markup=False, highlight=False)
@@ -209,14 +213,20 @@ def _driver(
     trials: Plan, ledger: Ledger, means: _Means, publisher: Publisher | None, console: Console
 ) -> tuple[float, Callable[[], bool]]:
     """The seconds that a planned sweep takes, and what runs it."""
-    from sweeps.planning.cost import price
+    from sweeps.planning.cost import learn_from, price, refuse_beyond_limits
     from sweeps.planning.show import show_price
     from sweeps.running.drive import drive
 
     priced = price(trials, ledger, device=means.device, workers=means.workers)
+    refuse_beyond_limits(priced)
     show_price(priced, console)
     train = means.trainer(priced, ledger)
-    run = partial(drive, priced, ledger, train=train, publisher=publisher, console=console)
+
+    def run() -> bool:
+        done = drive(priced, ledger, train=train, publisher=publisher, console=console)
+        learn_from(priced, ledger, device=means.device)
+        return done
+
     return priced.seconds, run
 
 

@@ -47,6 +47,14 @@ def models(name: NameArgument = None) -> None:
     _list_plugins("model", folder, Model, name)
 
 
+def axes(name: NameArgument = None) -> None:
+    """List the kinds of axes that a sweep can have; with a name, its fields."""
+    from sweeps.any_axis import folder
+    from sweeps.axis import Axis
+
+    _list_plugins("axis", folder, Axis, name)
+
+
 def catalog() -> None:
     """List the sweeps that ship with lawsweep."""
     from sweeps.spec import catalog as files

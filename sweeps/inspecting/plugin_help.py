@@ -36,6 +36,8 @@ def show_plugin(
         raise InputError(f"expected a {title}, one of {', '.join(known)}, got {shown(name)}")
     console.print(inspect.cleandoc(known[name].__doc__ or ""), markup=False, highlight=False)
     schema = known[name].model_json_schema()
+    if "$ref" in schema:  # it may hold others of its kind
+        schema |= schema["$defs"][schema["$ref"].rpartition("/")[2]]
     table = Table("field", "value", "default", box=None, pad_edge=False)
     for field, about in schema["properties"].items():
         if field == "kind":
@@ -64,6 +66,8 @@ def _values(about: Mapping[str, Any], others: Mapping[str, Any]) -> str:
     match about.get("type"):
         case "object":
             inside = about.get("properties", {})
+            for each in about.get("patternProperties", {}).values():
+                return f"{{name: {_values(each, others)}, ...}}"
             if "kind" in inside:
                 return f"{{kind: {_values(inside['kind'], others)}, ...}}"
             return "{" + ", ".join(f"{n}: {_values(v, others)}" for n, v in inside.items()) + "}"

@@ -1,44 +1,23 @@
 """What a sweep costs before it starts: seconds of every trial, packs, and when all of it will be done."""
 
-import hashlib
 import heapq
-import json
-import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
-import torch
-
+from sweeps.planning.learned import Done, learn
 from sweeps.planning.plan import Plan, PlannedTrial
-from sweeps.storage import durable
-from sweeps.storage.ledger import Ledger
+from sweeps.planning.rates import Ladder, Rate, Rates, best_rate, between, device_kind, rates_of
+from sweeps.planning.standing import OPEN, Standing, State, shared_with, standing
+from sweeps.spec import SpecError
+from sweeps.storage.ledger import Ledger, Look
 from trainers.config import TrialConfig
 from trainers.data.task import ClassedTask, JudgedTask
-from trainers.machine import prepare
-from trainers.measure import seconds_per_step
+from trainers.variants import Variant
 
-LADDER = (1, 4, 16)
-"""Sizes of a pack that are tried, smallest first."""
-
-_WORTH = 0.95  # a larger pack must save 5 % of the time, or it is not worth losing more at once
-_LONG_STEP_S = 0.04  # a pack whose steps would take longer has no overhead left to save
 _FORWARD_SHARE = 1 / 3  # of the FLOPs of training on an example
-
-State = Literal["new", "resumable", "finished", "diverged", "stopped", "failed"]
-
-OPEN: frozenset[State] = frozenset({"new", "resumable", "failed", "stopped"})
-"""What is left to train; a failed trial is tried again, and one that a search has stopped goes on."""
-
-
-@dataclass(frozen=True)
-class Rate:
-    """How fast trials of one shape train here: seconds of a step of one trial, in packs of `pack`."""
-
-    seconds: float
-    pack: int
 
 
 @dataclass(frozen=True)
@@ -54,6 +33,13 @@ class PricedTrial:
     def is_open(self) -> bool:
         """Whether there is anything left to train."""
         return self.state in OPEN
+
+    @property
+    def flops_left(self) -> float:
+        """FLOPs of what is left."""
+        if not self.is_open:
+            return 0.0
+        return self.trial.flops * (1 - self.steps_done / self.trial.variant.steps)
 
 
 @dataclass(frozen=True)
@@ -76,8 +62,13 @@ class Price:
     trials: tuple[PricedTrial, ...]
     packs: tuple[Pack, ...]  # longest first
     workers: int
+    device: str = ""  # the kind
+    learned: int = 0  # open trials whose pace is that of finished ones, not a measurement
+    shared: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    storage: Path = Path()
+    rates: Rates | None = None
 
-    @property
+    @cached_property
     def seconds(self) -> float:
         """Until the last pack is done, with every worker busy."""
         free = [0.0] * self.workers
@@ -85,55 +76,101 @@ class Price:
             heapq.heapreplace(free, free[0] + pack.seconds)
         return max(free)
 
-    @property
+    @cached_property
+    def device_hours(self) -> float:
+        """Of all workers together: hours of GPUs, or of processors on a machine without one."""
+        return sum(each.seconds for each in self.open) / 3600
+
+    @cached_property
     def open(self) -> tuple[PricedTrial, ...]:
         """The trials that are left to train."""
         return tuple(trial for trial in self.trials if trial.is_open)
 
+    @cached_property
+    def exceeded(self) -> tuple[str, ...]:
+        """For each limit of the sweep file that what is left is beyond, which one and by how much."""
+        return self.plan.sweep.budget.exceeded(
+            gpu_hours=self.device_hours,
+            flops=sum(each.flops_left for each in self.open),
+            trials=len(self.open),
+        )
+
 
 def price(plan: Plan, ledger: Ledger, *, device: str, workers: int) -> Price:
-    """Say what is finished, group the rest into packs, and estimate the seconds of each trial."""
-    standing = [(trial, *_standing(ledger, trial)) for trial in plan.trials]
-    left = [trial for trial, state, _ in standing if state in OPEN]
-    rates = _rates(ledger.root, [trial.config for trial in left], device)
+    """Say where every trial stands, group what is left into packs, and estimate its seconds.
+
+    What this tells of the device is kept in the storage, where there is one; but not by a sweep that
+    is beyond its limits, since a launch that is refused writes nothing.
+    """
+    looks = ledger.look(trial.key for trial in plan.trials)
+    standings = [standing(looks.get(trial.key)) for trial in plan.trials]
+    rates = rates_of(ledger.root, device)
+    learn(rates, ledger, _done(zip(plan.trials, standings, strict=True)), looks)
+    left = [t for t, stands in zip(plan.trials, standings, strict=True) if stands.state in OPEN]
+    by_shape = _rates(rates, left)
     trials = tuple(
-        PricedTrial(trial, state, done, _seconds(trial, state, done, rates))
-        for trial, state, done in standing
+        PricedTrial(trial, stands.state, stands.steps_done, _seconds(trial, stands, by_shape))
+        for trial, stands in zip(plan.trials, standings, strict=True)
     )
-    return Price(plan, trials, _packs(trials, rates, workers), workers)
+    priced = Price(
+        plan,
+        trials,
+        _packs(trials, by_shape, workers),
+        workers,
+        device_kind(device),
+        sum(by_shape[trial.variant.stacks_with].learned for trial in left),
+        shared_with(ledger, plan.sweep.name, (trial.key for trial in plan.trials)),
+        ledger.root,
+        rates,
+    )
+    if not priced.exceeded:
+        rates.save()
+    return priced
 
 
-def cpu_workers() -> int:
-    """One worker for each processor that this process may use."""
-    return len(os.sched_getaffinity(0))
+def refuse_beyond_limits(priced: Price) -> None:
+    """Refuse to train more than the sweep file allows.
+
+    Raises:
+        SpecError: what is left to train is beyond a limit.
+    """
+    if priced.exceeded:
+        raise SpecError("; ".join(priced.exceeded), place=("budget",))
 
 
-def _standing(ledger: Ledger, trial: PlannedTrial) -> tuple[State, int]:
-    folder = ledger.trial(trial.key)
-    outcome = folder.outcome()
-    if outcome is not None and outcome.name != "failed":
-        return outcome.name, outcome.step
-    markers = [
-        marker.stem for path in folder.attempts() for marker in path.glob("checkpoint-*.json")
-    ]
-    done = max((int(marker.removeprefix("checkpoint-")) for marker in markers), default=0)
-    if outcome is not None:
-        return "failed", done
-    return ("resumable" if done else "new"), done
+def learn_from(priced: Price, ledger: Ledger, *, device: str) -> None:
+    """Keep in the storage what a launch has told of the device, for the next sweep of such shapes."""
+    looks: dict[str, Look] = ledger.look(each.trial.key for each in priced.open)
+    trained = [(each.trial, standing(looks.get(each.trial.key))) for each in priced.open]
+    rates = rates_of(ledger.root, device)
+    learn(rates, ledger, _done(trained), looks)
+    rates.save()
 
 
-def _seconds(trial: PlannedTrial, state: State, done: int, rates: Mapping[str, Rate]) -> float:
-    if state not in OPEN:
+def _done(trials: Iterable[tuple[PlannedTrial, Standing]]) -> Iterable[Done]:
+    for trial, stands in trials:
+        if stands.state not in OPEN:
+            variant = trial.variant
+            share = stands.steps_done / variant.steps
+            yield Done(trial.key, variant.stacks_with, share * _steps_worth(variant))
+
+
+def _seconds(trial: PlannedTrial, stands: Standing, rates: Mapping[str, Rate]) -> float:
+    if stands.state not in OPEN:
         return 0.0
-    config = trial.config
-    rate = rates[config.stacks_with()].seconds
-    share_left = (config.steps - done) / config.steps
-    tested = _tested_examples(config) * _FORWARD_SHARE / config.batch_size
-    return rate * (config.steps + tested) * share_left
+    variant = trial.variant
+    share_left = 1 - stands.steps_done / variant.steps
+    return rates[variant.stacks_with].seconds * _steps_worth(variant) * share_left
 
 
-def _tested_examples(config: TrialConfig) -> int:
-    """Examples of all reports and of the outcome; one whose answer is generated counts twice."""
+def _steps_worth(variant: Variant) -> float:
+    """Steps of training that take as long as the whole trial, its tests included."""
+    tested = variant.of_shape(_tested_steps)
+    return variant.steps + tested
+
+
+def _tested_steps(config: TrialConfig) -> float:
+    """All reports and the outcome, in steps; an answer that is generated counts twice."""
     evaluation = config.evaluation
     sets = (config.task, *config.test_tasks().values())
     passes = len(sets) + evaluation.by_place
@@ -145,7 +182,7 @@ def _tested_examples(config: TrialConfig) -> int:
     tested += len(evaluation.prune) * (last + evaluation.training_examples)
     if isinstance(config.task, ClassedTask):
         tested += 2 * len(config.task.classes()) * evaluation.class_examples
-    return tested
+    return tested * _FORWARD_SHARE / config.batch_size
 
 
 def _packs(
@@ -154,7 +191,7 @@ def _packs(
     groups: defaultdict[str, list[PricedTrial]] = defaultdict(list)
     for trial in trials:
         if trial.is_open:
-            groups[trial.trial.config.stacks_with()].append(trial)
+            groups[trial.trial.variant.stacks_with].append(trial)
     left = sum(len(group) for group in groups.values())
     fair = max(1, left // (2 * workers))  # a pack so large that workers would idle helps nobody
     packs: list[Pack] = []
@@ -168,93 +205,28 @@ def _packs(
     return tuple(sorted(packs, key=lambda pack: -pack.seconds))
 
 
-def _rates(storage: Path, configs: Sequence[TrialConfig], device: str) -> dict[str, Rate]:
-    """The rate of every shape: measured for a few, remembered in storage, between them interpolated."""
-    shapes: dict[str, TrialConfig] = {}
+def _rates(known: Rates, trials: Iterable[PlannedTrial]) -> dict[str, Rate]:
+    """The rate of every shape: learned, or measured for a few and interpolated between them."""
+    shapes: dict[str, PlannedTrial] = {}
     counts: defaultdict[str, int] = defaultdict(int)
-    for config in configs:
-        shape = config.stacks_with()
-        shapes.setdefault(shape, config)
+    for trial in trials:
+        shape = trial.variant.stacks_with
+        shapes.setdefault(shape, trial)
         counts[shape] += 1
     families: defaultdict[str, list[str]] = defaultdict(list)
-    for shape, config in shapes.items():
-        families[config.model.kind].append(shape)
-    known = _Remembered.at(storage, device)
+    for shape, trial in shapes.items():
+        families[trial.config.model.kind].append(shape)
+    step_flops = {shape: trial.flops // trial.variant.steps for shape, trial in shapes.items()}
+    slower = known.slower()
     rates: dict[str, Rate] = {}
     for family in families.values():
-        family.sort(key=lambda shape: _step_flops(shapes[shape]))
-        anchors: list[tuple[int, Mapping[int, float]]] = []
+        family.sort(key=step_flops.__getitem__)
+        anchors: list[tuple[int, Ladder]] = []
         for number in sorted({0, len(family) // 2, len(family) - 1}):
             shape = family[number]
-            seconds = known.ladder(shape, shapes[shape], counts[shape])
-            anchors.append((_step_flops(shapes[shape]), seconds))
+            ladder = known.ladder(shape, shapes[shape].config, counts[shape])
+            anchors.append((step_flops[shape], ladder))
         for shape in family:
-            rates[shape] = _between(anchors, _step_flops(shapes[shape]), counts[shape])
-    known.save()
+            expected = between(anchors, step_flops[shape])
+            rates[shape] = best_rate(expected, known.learned(shape), slower, counts[shape])
     return rates
-
-
-def _step_flops(config: TrialConfig) -> int:
-    return config.cost().flops * config.batch_size
-
-
-def _between(anchors: Sequence[tuple[int, Mapping[int, float]]], flops: int, count: int) -> Rate:
-    """The rate of a shape from the anchors below and above it, linear in FLOPs for each pack size."""
-    below = max((a for a in anchors if a[0] <= flops), key=lambda a: a[0], default=anchors[0])
-    above = min((a for a in anchors if a[0] >= flops), key=lambda a: a[0], default=anchors[-1])
-    share = 0.0 if above[0] == below[0] else (flops - below[0]) / (above[0] - below[0])
-    best = Rate(float("inf"), 1)
-    for size in LADDER:
-        if size in below[1] and size in above[1] and (size == 1 or size <= count):
-            seconds = (1 - share) * below[1][size] + share * above[1][size]
-            if seconds < best.seconds * (_WORTH if size > 1 else 1):
-                best = Rate(seconds, size)
-    return best
-
-
-@dataclass
-class _Remembered:
-    """Measured seconds by shape and pack size, kept in storage once that exists."""
-
-    file: Path
-    device: str
-    measured: dict[str, dict[int, float]]
-    changed: bool = False
-
-    @classmethod
-    def at(cls, storage: Path, device: str) -> "_Remembered":
-        kind = torch.cuda.get_device_name() if device == "cuda" else f"{cpu_workers()} cpu"
-        name = hashlib.sha256(f"{kind} {torch.__version__}".encode()).hexdigest()[:12]
-        file = storage / "rates" / f"{name}.json"
-        stored = json.loads(file.read_bytes()) if file.exists() else {}
-        measured = {
-            shape: {int(size): seconds for size, seconds in ladder.items()}
-            for shape, ladder in stored.items()
-        }
-        return cls(file, device, measured)
-
-    def ladder(self, shape: str, config: TrialConfig, count: int) -> dict[int, float]:
-        """Seconds of a step of one trial for each size of the ladder that may pay for `count` trials."""
-        name = hashlib.sha256(shape.encode()).hexdigest()[:20]
-        ladder = self.measured.setdefault(name, {})
-        best = float("inf")
-        for size in LADDER:
-            if size > 1 and (size > count or size * best > _LONG_STEP_S):
-                break
-            if size not in ladder:
-                prepare()
-                seeds = range(size)
-                pack = [config.model_copy(update={"seed": seed}) for seed in seeds]
-                ladder[size] = seconds_per_step(pack, device=self.device) / size
-                self.changed = True
-            if ladder[size] > best * _WORTH:
-                break
-            best = ladder[size]
-        return ladder
-
-    def save(self) -> None:
-        """Write what was measured, if the storage folder is there already."""
-        root = self.file.parent.parent
-        if self.changed and root.is_dir():
-            durable.make_folder(self.file.parent)
-            durable.write_over(self.file, json.dumps(self.measured).encode())

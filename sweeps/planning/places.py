@@ -93,6 +93,8 @@ class _Walk:
         return self._same[number]
 
     def _is_excluded(self, sets: Mapping[str, Any]) -> bool:
+        if not self._sweep.exclude:
+            return False
         trial = SoFar(self._variants, sets, self._left)
         return any(holds(condition, trial.value) for condition in self._sweep.exclude)
 

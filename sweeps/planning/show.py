@@ -1,135 +1,214 @@
-"""The plan as a person reads it, and as one JSON document."""
+"""The plan as a person reads it: what is done, what is left, what it takes, and every place."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from sweeps.planning.cost import Price, PricedTrial
+from sweeps.planning.room import disk_bytes, free_bytes, memory_bytes
 from sweeps.spec import Sweep
 from sweeps.wording import duration, written
-from trainers.config import TrialConfig
-from trainers.memory import training_bytes
 
-_BYTES_OF_PARAMETER = 16  # float32 weight, gradient and two moments
 _ROWS_SHOWN = 12
-_PER_NUMBER = 20  # numbers that are kept for the backward pass, for each of a layer's inputs
-_MANY_NUMBERS = 50_000_000  # of a step: fewer stay below a gigabyte, however many layers there are
-
-
-def plan_document(price: Price) -> dict[str, Any]:
-    """What `plan --json` prints; the names are public."""
-    return {
-        "sweep": price.plan.sweep.name,
-        "trials": [
-            {
-                "key": each.trial.key,
-                "config": each.trial.config.model_dump(),
-                "point": each.trial.point,
-                "replicate": each.trial.replicate,
-                "params": each.trial.params,
-                "flops": each.trial.flops,
-                "seconds": each.seconds,
-                "state": each.state,
-            }
-            for each in price.trials
-        ],
-        "packs": [
-            {"trials": [each.trial.key for each in pack.trials], "seconds": pack.seconds}
-            for pack in price.packs
-        ],
-        "total": {
-            "trials": len(price.trials),
-            "open": len(price.open),
-            "duplicates": price.plan.duplicates,
-            "flops": sum(each.trial.flops for each in price.open),
-            "state_bytes": _largest_bytes(price),
-            "memory_bytes": _memory_bytes(price),
-            "core_seconds": sum(each.seconds for each in price.open),
-            "seconds": price.seconds,
-            "workers": price.workers,
-        },
-    }
+_LEFT_OUT_FIRST = ("in packs of", "params", "off")  # where the screen is narrow
+_NAMES_SHOWN = 3
+_DAY_S = 86_400.0
+_UNITS = ((1e18, "EFLOP"), (1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP"))
+_SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
 def show_price(price: Price, console: Console) -> None:
-    """The plan as a screen: what is done, what is left, what it costs, and the dearest packs."""
-    sweep, left = price.plan.sweep, price.open
+    """The plan as a screen: what is done, what is left, what it costs, and where the trials lie."""
     states = Counter(each.state for each in price.trials)
-    counted = ", ".join(f"{number} {state}" for state, number in states.most_common())
-    console.print(f"[bold]{sweep.name}[/]  {len(price.trials)} trials: {counted}", highlight=False)
-    if price.plan.duplicates:
-        console.print(f"  {price.plan.duplicates} places name a trial that is there already")
-    if not left:
-        console.print("  nothing is left to train")
-        return
-    flops = sum(each.trial.flops for each in left)
+    counted = ", ".join(f"{number:,} {state}" for state, number in states.most_common())
     console.print(
-        f"  {flops / 1e12:,.2f} TFLOP in {len(price.packs)} packs: about"
-        f" [bold]{duration(price.seconds)}[/] on {price.workers} workers\n"
-        f"  {_memory(price)}",
+        f"[bold]{price.plan.sweep.name}[/]  {len(price.trials):,} trials: {counted}",
         highlight=False,
     )
-    names = [field.rpartition(".")[2] for field in _fields(sweep)]
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for name in (*names, "trials", "in packs of", "params", "TFLOP", "one takes"):
-        table.add_column(name, justify="right")
-    sizes = {each.trial.key: len(pack.trials) for pack in price.packs for each in pack.trials}
-    cells: dict[str, list[PricedTrial]] = {}
-    for each in left:
-        cells.setdefault(repr(each.trial.point), []).append(each)
-    shown = len(cells) if len(cells) <= _ROWS_SHOWN + 1 else _ROWS_SHOWN
-    for cell in list(cells.values())[:shown]:
-        first = cell[0]
-        table.add_row(
-            *(_cell(first.trial.point, field) for field in _fields(sweep)),
-            str(len(cell)),
-            str(sizes[first.trial.key]),
-            f"{first.trial.params:,}",
-            f"{first.trial.flops / 1e12:.3f}",
-            duration(first.seconds),
-        )
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_column(style="dim")
+    for name, text in _facts(price):
+        facts.add_row(f"  {name}", text)
+    console.print(facts, highlight=False)
+    if price.open:
+        _show_places(price, console)
+
+
+def _facts(price: Price) -> Iterator[tuple[str, Text]]:
+    """What there is to say of the whole plan, each with its name."""
+    said = [
+        (price.plan.excluded, "places by `exclude`"),
+        (price.plan.duplicates, "places that name a trial which is there already"),
+    ]
+    left_out = ", ".join(f"{number:,} {what}" for number, what in said if number)
+    if left_out:
+        yield "left out", Text(left_out)
+    if price.shared:
+        yield "shared", Text(_shared(price))
+    if not price.open:
+        yield "to train", Text("nothing is left to train")
+        return
+    yield "to train", Text(_to_train(price))
+    levels = _furthest_off(price.open)
+    if levels:
+        yield "levels", Text(levels)
+    yield "time", _time(price)
+    yield "pace", Text(_pace(price))
+    memory = memory_bytes(price)
+    room = "less than 1 GB" if memory is None else f"about {_scaled(memory, _SIZES, 1)}"
+    yield "memory", Text(f"{room} for the largest pack, and 0.3 GB for torch in each worker")
+    yield "disk", _disk(price)
+    yield from _limits(price)
+
+
+def _to_train(price: Price) -> str:
+    flops = sum(each.flops_left for each in price.open)
+    sizes = {len(pack.trials) for pack in price.packs}
+    packed = "each by itself" if sizes == {1} else f"in {len(price.packs):,} packs"
+    return f"{len(price.open):,} trials, {packed}, {_scaled(flops, _UNITS, 2)}"
+
+
+def _time(price: Price) -> Text:
+    return Text.assemble(
+        "about ",
+        (duration(price.seconds), "bold"),
+        f" on {price.workers} workers, done {_clock(price.seconds)};"
+        f" {price.device_hours:,.2f} device-hours",
+    )
+
+
+def _clock(seconds: float) -> str:
+    """When that many seconds are over."""
+    now = datetime.now().astimezone()
+    end = now + timedelta(seconds=seconds)
+    if end.date() == now.date():
+        return f"at {end:%H:%M}"
+    return f"on {end:%a} at {end:%H:%M}" if seconds < 6 * _DAY_S else f"on {end:%d %B %Y}"
+
+
+def _pace(price: Price) -> str:
+    learned, left = price.learned, len(price.open)
+    if learned == left:
+        source = "as finished trials of these shapes took"
+    elif learned:
+        source = f"as finished trials took for {learned:,} trials, measured for the others"
+    else:
+        source = "measured at a few shapes, and between them by FLOPs"
+    return f"{source}, on {price.device}"
+
+
+def _disk(price: Price) -> Text:
+    wanted, free = disk_bytes(price), free_bytes(price.storage)
+    text = (
+        f"at most {_scaled(wanted, _SIZES, 1)} in the storage, {_scaled(free, _SIZES, 0)} are free"
+    )
+    return Text(text, style="bold red" if wanted > free else "")
+
+
+def _limits(price: Price) -> Iterator[tuple[str, Text]]:
+    limits = price.plan.sweep.budget
+    for text in price.exceeded:
+        yield "budget", Text(text.removeprefix("budget."), style="bold red")
+    if not price.exceeded and limits != type(limits)():
+        words = [f"{name} {limit:,g}" for name, limit in limits.model_dump().items() if limit]
+        yield "budget", Text(f"within {', '.join(words)}")
+
+
+def _shared(price: Price) -> str:
+    names = Counter(name for names in price.shared.values() for name in names)
+    most = [f"{number:,} in {name}" for name, number in names.most_common(_NAMES_SHOWN)]
+    more = f" and {len(names) - _NAMES_SHOWN} more sweeps" if len(names) > _NAMES_SHOWN else ""
+    return f"{len(price.shared):,} trials are in other sweeps too: {', '.join(most)}{more}"
+
+
+def _furthest_off(trials: Sequence[PricedTrial]) -> str:
+    off = [abs(share) for each in trials if (share := _off(each)) is not None]
+    return f"the FLOPs aimed at are met within {100 * max(off):.2g} %" if off else ""
+
+
+def _off(each: PricedTrial) -> float | None:
+    """How far the FLOPs of a trial are from those for which it was solved, as a share of them."""
+    aim = each.trial.aim
+    return None if aim is None else each.trial.flops / aim.flops - 1
+
+
+def _show_places(price: Price, console: Console) -> None:
+    """A row for each place with trials that are left to train."""
+    cells: dict[int, list[PricedTrial]] = {}
+    for each in price.open:
+        cells.setdefault(id(each.trial.variant), []).append(each)
+    shown = list(cells.values())
+    shown = shown if len(shown) <= _ROWS_SHOWN + 1 else shown[:_ROWS_SHOWN]
+    columns = dict(_columns(price, [cell[0] for cell in shown]))
+    if len({len(cell) for cell in cells.values()}) > 1:
+        columns["trials"] = [str(len(cell)) for cell in shown]
+    for name in _LEFT_OUT_FIRST:
+        if _width(columns) > console.width:
+            columns.pop(name, None)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("")
+    for name in columns:
+        table.add_column(_folded(name), justify="right", no_wrap=True, vertical="bottom")
+    for row in zip(*columns.values(), strict=True):
+        table.add_row("", *row)
     console.print(table)
-    if shown < len(cells):
-        console.print(f"  [dim]and {len(cells) - shown} more places, all with `--json`[/]")
+    if len(shown) < len(cells):
+        console.print(f"  [dim]and {len(cells) - len(shown):,} more places, all with `--json`[/]")
+
+
+def _width(columns: Mapping[str, Sequence[str]]) -> int:
+    heads = {name: max(map(len, _folded(name).split("\n"))) for name in columns}
+    widths = [max(heads[name], *map(len, cells)) for name, cells in columns.items()]
+    return 2 + sum(widths) + 2 * len(widths)
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", "_\n")
+
+
+def _columns(price: Price, firsts: Sequence[PricedTrial]) -> Iterator[tuple[str, list[str]]]:
+    """What is said of the first trial of each place, column by column."""
+    fields = _fields(price.plan.sweep)
+    for name, field in zip(_short(fields), fields, strict=True):
+        yield name, [_value(each.trial.point, field) for each in firsts]
+    yield "params", [f"{each.trial.params:,}" for each in firsts]
+    largest = max(each.trial.flops for each in firsts)
+    unit, name = next((pair for pair in _UNITS if largest >= pair[0]), (1.0, "FLOP"))
+    yield name, [f"{each.trial.flops / unit:.3g}" for each in firsts]
+    off = [_off(each) for each in firsts]
+    if any(share is not None for share in off):
+        yield "off", ["" if share is None else f"{100 * share:+.1f} %" for share in off]
+    sizes = {each.trial.key: len(pack.trials) for pack in price.packs for each in pack.trials}
+    if len(set(sizes.values())) > 1:
+        yield "in packs of", [str(sizes[each.trial.key]) for each in firsts]
+    yield "one takes", [duration(each.seconds) for each in firsts]
 
 
 def _fields(sweep: Sweep) -> list[str]:
     return list(dict.fromkeys(field for axis in sweep.axes for field in axis.may_set()))
 
 
-def _cell(point: Mapping[str, Any], field: str) -> str:
+def _short(fields: Sequence[str]) -> list[str]:
+    """The last part of each path, and more of it where two would read alike."""
+    last = [field.rpartition(".")[2] for field in fields]
+    return [
+        name if last.count(name) == 1 else field for name, field in zip(last, fields, strict=True)
+    ]
+
+
+def _value(point: Mapping[str, Any], field: str) -> str:
     """A value of a place; nothing where the axis does not exist there."""
-    return written(point[field]) if field in point else ""
+    if field not in point:
+        return ""
+    value = point[field]
+    return f"{value:.4g}" if isinstance(value, float) else written(value)
 
 
-def _memory(price: Price) -> str:
-    memory = _memory_bytes(price)
-    room = "less than 1 GB" if memory is None else f"about {memory / 1e9:,.1f} GB"
-    return f"{room} of memory for the largest pack, beside 0.3 GB for torch in each worker"
-
-
-def _memory_bytes(price: Price) -> int | None:
-    """Memory of the largest pack; None where it is too small to be worth the seconds of finding out."""
-    packs = [[each.trial.config for each in pack.trials] for pack in price.packs]
-    largest = max(packs, key=_numbers_of_step, default=None)
-    if largest is None or _numbers_of_step(largest) < _MANY_NUMBERS:
-        return None
-    return training_bytes(largest)
-
-
-def _numbers_of_step(configs: Sequence[TrialConfig]) -> int:
-    """A rough measure by which packs can be told apart: weights, and tokens times the width."""
-    config = configs[0]
-    width = getattr(config.model, "width", 1)
-    numbers = config.batch_size * config.training_shape().numbers * width
-    return len(configs) * (4 * config.cost().all_params + _PER_NUMBER * numbers)
-
-
-def _largest_bytes(price: Price) -> int:
-    packs = (
-        sum(each.trial.config.cost().all_params for each in pack.trials) for pack in price.packs
-    )
-    return _BYTES_OF_PARAMETER * max(packs, default=0)
+def _scaled(number: float, units: Sequence[tuple[float, str]], digits: int) -> str:
+    unit, name = next((pair for pair in units if number >= pair[0]), units[-1])
+    return f"{number / unit:,.{digits}f} {name}"

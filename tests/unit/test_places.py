@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from sweeps.document import Document
 from sweeps.planning.plan import plan
-from sweeps.spec import SpecError, load
+from sweeps.spec import SpecError, load, validated
 from tests.trials import gcd_fields, square_fields
 from tests.unit.test_plan import TRIAL, sweep
 from trainers.config import trial_config
@@ -192,3 +193,44 @@ def test_random_draws_are_planned_alike_every_time():
     rates = [t.config.optimizer.lr for t in first]
     assert rates[:20] == rates[20:40] == rates[40:]
     assert len(set(rates)) == 20
+
+
+@pytest.mark.parametrize(
+    ("axis", "words"),
+    [
+        ({"kind": "when", "where": {}, "axes": [WIDTHS]}, "axes[0].where: expected at least 1"),
+        ({"kind": "when", "where": {"seed": 0}, "axes": []}, "axes[0].axes: expected at least 1"),
+        (
+            {"kind": "when", "where": {"seed": 0}, "axes": [{"kind": "values", "field": "a"}]},
+            "axes[0].axes[0].values: expected this field",
+        ),
+        (
+            {"kind": "when", "where": {"a": {"at_least": 2, "at_most": 1}}, "axes": [WIDTHS]},
+            "axes[0].where.a: expected at_least <= at_most, got 2 > 1",
+        ),
+        ({"kind": "isoflop", "solve": "a", "levels": []}, "axes[0].levels: expected at least 1"),
+        (
+            {"kind": "isoflop", "solve": "a", "levels": {"low": 2, "high": 1, "count": 2}},
+            "axes[0].levels: expected high above low, got low 2 and high 1",
+        ),
+        (
+            {"kind": "isoflop", "solve": "a", "levels": [1, -1]},
+            "axes[0].levels[1]: expected greater than 0, got -1",
+        ),
+        ({"kind": "random", "draws": 0, "fields": {}}, "axes[0].draws: expected greater"),
+        (
+            {"kind": "random", "draws": 1, "fields": {"a": {"kind": "uniform", "low": 1}}},
+            "axes[0].fields.a.high: expected this field",
+        ),
+        (
+            {"kind": "random", "draws": 1, "fields": {"seed": {"kind": "choice", "values": [1]}}},
+            "sweep: expected replicates instead of an axis over seed",
+        ),
+        ({"kind": "grid"}, "axes[0].kind: expected one of isoflop, log_range, random, values,"),
+    ],
+)
+def test_a_mistake_in_an_axis_is_named_at_its_place(axis, words):
+    fields = {**sweep().model_dump(mode="json"), "axes": [axis]}
+    with pytest.raises(SpecError) as found:
+        validated(fields, Document("any.yaml", fields, {}))
+    assert str(found.value).startswith(f"any.yaml:1: {words}")
