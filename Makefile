@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STORAGE ?= lawsweep-data
+SEED ?= 1
 
-.PHONY: demo test bench setup setup-dev clean
+.PHONY: demo test bench chaos chaos-release setup setup-dev clean
 
 demo: setup
 	$(BIN)/lawsweep launch quickstart --storage $(STORAGE)
@@ -23,6 +24,16 @@ bench: setup-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_fit
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_laws
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_publish
+
+	$(BIN)/python -m tests.benchmarks.bench_plan
+	$(BIN)/python -m tests.benchmarks.bench_launch --many 10000
+
+# one sweep on a real cluster of three nodes, killed again and again, and then checked
+chaos: setup-dev
+	$(BIN)/python -m tests.chaos.campaign --kills 100 --trials 64 --seed $(SEED)
+
+chaos-release: setup-dev
+	$(BIN)/python -m tests.chaos.campaign --kills 1000 --trials 640 --seed $(SEED)
 
 setup: .venv/ready
 

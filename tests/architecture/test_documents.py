@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -11,7 +12,10 @@ import ray
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
+from sweeps import axes
+from sweeps.axis import Axis
 from sweeps.planning.plan import plan
+from sweeps.searching.outline import outline
 from sweeps.spec import load
 from trainers import models
 from trainers.config import trial_config
@@ -83,6 +87,32 @@ def test_the_sweep_of_the_readme_can_be_planned(tmp_path):
     assert {trial.point["encoding.base"] for trial in trials} == {2, 3, 6, 10, 30, 31}
 
 
+def yaml_blocks() -> list[dict[str, Any]]:
+    return [yaml.safe_load(block.split("```")[0]) for block in README.split("```yaml")[1:]]
+
+
+def test_the_axes_of_the_readme_can_be_planned(tmp_path):
+    whole, more = yaml_blocks()[:2]
+    kinds_shown = {axis["kind"] for axis in more["axes"]}
+    assert kinds_shown == set(kinds(axes, Axis))
+    file = tmp_path / "axes.yaml"
+    plain = {name: whole[name] for name in ("name", "trial", "objective")}
+    plain["trial"]["optimizer"] = {"kind": "adamw"}
+    file.write_text(json.dumps({**plain, **more}))
+    assert len(plan(load(str(file))).trials) == 2160
+
+
+def test_the_search_of_the_readme_can_be_outlined(tmp_path):
+    whole = yaml_blocks()[0]
+    (more,) = [block for block in yaml_blocks() if "search" in block]
+    file = tmp_path / "search.yaml"
+    plain = {name: whole[name] for name in ("name", "trial", "objective")}
+    file.write_text(json.dumps({**plain, **more}))
+    sweep = load(str(file))
+    assert sweep.search is not None
+    assert outline(sweep, sweep.search).search.trials == 100
+
+
 def test_the_task_of_the_readme_is_a_real_one_of_under_forty_lines():
     shown = README.split("```python\n")[1].split("```")[0]
     assert shown == (ROOT / "trainers" / "data" / "tasks" / "lcm.py").read_text()
@@ -90,7 +120,7 @@ def test_the_task_of_the_readme_is_a_real_one_of_under_forty_lines():
 
 
 def test_the_trial_of_the_readme_can_be_trained():
-    fields = yaml.safe_load(README.split("```yaml")[2].split("```")[0])["trial"]
+    (fields,) = [block["trial"] for block in yaml_blocks() if "evaluate" in block.get("trial", {})]
     metrics = trial_config(fields).metrics()
     assert {"accuracy", "long/accuracy", "very_long/accuracy"} <= metrics
 
@@ -107,7 +137,7 @@ def test_the_readme_names_all_that_a_trial_can_be():
         assert missing == []
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "bench"])
+@pytest.mark.parametrize("target", ["demo", "test", "bench", "chaos"])
 def test_every_make_target_of_the_readme_exists(target):
     assert f"make {target}" in README
     assert f"\n{target}:" in (ROOT / "Makefile").read_text()
@@ -120,9 +150,9 @@ def test_the_cluster_description_satisfies_ray():
     validate_config(prepare_config(described))
 
 
-def test_the_cluster_description_is_edited_in_three_places():
+def test_the_cluster_description_is_edited_in_four_places():
     text = (ROOT / "cluster.yaml").read_text()
-    assert re.findall(r"# EDIT (\d)", text) == ["1", "2", "3"]
+    assert re.findall(r"# EDIT (\d)", text) == ["1", "2", "3", "4"]
 
 
 def test_the_cluster_asks_for_a_token_on_every_machine():
