@@ -16,7 +16,7 @@ from sweeps.limits import Limits
 from sweeps.search import Search
 from sweeps.secrets import secret_place
 from sweeps.workers import Workers
-from trainers.schema import Frozen, InputError, first_problem, spelled
+from trainers.schema import Frozen, InputError, first_problem, shown, spelled
 
 CATALOG = Path(__file__).parent / "catalog"
 
@@ -313,7 +313,13 @@ def from_resolved(text: str) -> Sweep:
 def _find(name_or_path: str) -> Path:
     path = Path(name_or_path)
     shipped = {file.stem: file for file in catalog()}
-    if path.exists() or path.suffix in {".yaml", ".yml"}:
+    try:
+        is_there = path.exists()
+    except OSError as error:
+        raise SpecError(
+            f"{shown(name_or_path)}: expected a sweep file: {error.strerror}"
+        ) from error
+    if is_there or path.suffix in {".yaml", ".yml"}:
         return path
     if name_or_path in shipped:
         return shipped[name_or_path]
