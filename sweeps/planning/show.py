@@ -74,11 +74,11 @@ def _to_train(price: Price) -> str:
 
 
 def _time(price: Price) -> Text:
+    hours = f"{price.device_hours:{',.0f' if price.device_hours >= 10 else '.2g'}}"
     return Text.assemble(
         "about ",
         (duration(price.seconds), "bold"),
-        f" on {price.workers} workers, done {_clock(price.seconds)};"
-        f" {price.device_hours:,.2f} device-hours",
+        f" on {price.workers} workers, done {_clock(price.seconds)}; {hours} device-hours",
     )
 
 
