@@ -191,7 +191,7 @@ def bad_curves(curve: bytes) -> dict[str, bytes]:
         "5,000 digits": '{"step": 1, "time_ms": 1, "values": {"loss": ' + "9" * 5000 + "}}",
         "400 digits": '{"step": 1, "time_ms": 1, "values": {"loss": 1' + "0" * 400 + "}}",
     }  # fmt: skip
-    found = {name: _line(text) + curve for name, text in texts.items()}
+    found = {name: line_of(text) + curve for name, text in texts.items()}
     first = json.loads(curve.splitlines()[0].partition(b" ")[2])
     return {
         **found,
@@ -200,7 +200,7 @@ def bad_curves(curve: bytes) -> dict[str, bytes]:
         "bytes": bytes(range(256)) + b"\n" + curve,
         "empty lines": b"\n\n" + curve,
         "another value at the same step": curve
-        + _line(json.dumps({**first, "values": {"loss": 9.0}})),
+        + line_of(json.dumps({**first, "values": {"loss": 9.0}})),
     }
 
 
@@ -220,7 +220,8 @@ def bad_plans(trials: list[dict[str, Any]]) -> dict[str, bytes]:
     return {name: text.encode() for name, text in found.items()}
 
 
-def _line(text: str) -> bytes:
+def line_of(text: str) -> bytes:
+    """A text as a line of a curve, with its checksum."""
     return f"{zlib.crc32(text.encode()):08x} {text}\n".encode()
 
 
