@@ -148,9 +148,7 @@ def ensure_experiment(
         raise OSError(f"the experiment {sweep.name} was deleted in MLflow; restore it to publish")
     try:
         refuse_other_place(experiment.artifact_location, sweep.name, storage)
-    except (
-        InputError
-    ) as problem:  # to the publisher a tracker that cannot be used is one that is away
+    except InputError as problem:  # a tracker that cannot be used is one that is away
         raise OSError(str(problem)) from problem
     for name, text in tags.items():
         if experiment.tags.get(name) != text:
