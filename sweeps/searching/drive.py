@@ -15,6 +15,7 @@ from sweeps.searching.book import Book, kept
 from sweeps.searching.outline import Outline
 from sweeps.spec import resolved_text
 from sweeps.storage.ledger import Ledger
+from sweeps.storage.records import LedgerError
 from sweeps.storage.sweep_folder import SweepFolder, SweepLocked
 from sweeps.watching.device_use import DeviceUse
 from sweeps.watching.watch import Watch
@@ -60,7 +61,7 @@ def drive_search(
     folder = ledger.sweep(sweep.name)
     breaker = Breaker(folder)
     halted = ""
-    with folder.lock(lambda text: console.print(text, highlight=False)) as lease:
+    with folder.lock(lambda text: console.print(text, markup=False, highlight=False)) as lease:
         folder.clear_stop()
         breaker.reset()
         records = [entry.trial.record() for entry in kept(outline, _stored(folder))]
@@ -97,6 +98,8 @@ def drive_search(
 def _stored(folder: SweepFolder) -> list[dict[str, Any]]:
     try:
         return folder.trials()
+    except LedgerError:  # not to be taken for none, and then written over
+        raise
     except InputError:  # it was never launched
         return []
 
