@@ -83,7 +83,7 @@ class CoefficientClaim(Frozen):
 
 
 def _kind_of_claim(claim: Any) -> str:
-    fields = claim if isinstance(claim, dict) else vars(claim)
+    fields = claim if isinstance(claim, dict) else getattr(claim, "__dict__", {})
     return "<coefficient>" if "coefficient" in fields else "<metric>"
 
 

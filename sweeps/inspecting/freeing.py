@@ -100,6 +100,8 @@ def free(
 def _keys(folder: SweepFolder) -> list[str]:
     try:
         return [trial["key"] for trial in folder.trials()]
+    except LedgerError:  # nothing is freed of trials that a damaged list may name
+        raise
     except InputError:  # a driver was killed before it had written the plan
         return []
 

@@ -11,6 +11,7 @@ from sweeps.searching.past import Past, Reader
 from sweeps.searching.points import Point, Space, drawn, written
 from sweeps.spec import Objective
 from sweeps.storage.ledger import Ledger
+from sweeps.storage.records import LedgerError
 from trainers.schema import InputError
 
 _TRIES = 20  # of a searcher that suggests what is known already; then points are drawn at random
@@ -180,6 +181,8 @@ def so_far(outline: Outline, ledger: Ledger) -> Plan:
     """The trials that an earlier launch has suggested."""
     try:
         records = ledger.sweep(outline.sweep.name).trials()
+    except LedgerError:
+        raise
     except InputError:  # there was none
         records = []
     trials = tuple(entry.trial for entry in kept(outline, records))

@@ -101,7 +101,7 @@ MORE: list[tuple[str, Any]] = [
     ("report.fits.0.law", "nothing"), ("report.fits.0.inputs", {}), ("report.fits.0.split", ["a.b"]),
     ("report.tables.0.rows", []), ("report.tables.0.rows", ["encoding.base"] * 4),
     ("report.nothing", 1), ("claims.0.at_least", "0.1"), ("claims.0.metric", "happiness"),
-    ("claims.0.where", {"no.field": 1}), ("about", "x" * 2_001), ("source", "x" * 301),
+    ("claims.0.where", {"no.field": 1}), ("claims.0", None), ("claims.0", 7), ("about", "x" * 2_001), ("source", "x" * 301),
     ("search", {}), ("search", 5), ("search", []), ("search", {"trials": 5, "space": {}}),
     ("search", {"trials": 0, "space": {"optimizer.lr": {"kind": "uniform"}}}),
     ("search", {"trials": 5, "space": {"seed": _UNIFORM}}),
