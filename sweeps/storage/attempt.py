@@ -159,7 +159,7 @@ def read_ending(file: Path | str) -> Ending | None:
     if record is None:
         return None
     name: Any = record.get("name")
-    if name not in _NAMES:
+    if not isinstance(name, str) or name not in _NAMES:
         known = ", ".join(get_args(OutcomeName))
         raise LedgerDamaged(f"{file}: expected one of {known}, got {shown(name)}")
     try:

@@ -176,7 +176,8 @@ def test_any_sweep_file_is_refused_in_one_line_or_planned(content: bytes):
     _any_sweep_file(content)
 
 
-@pytest.mark.slow  # five minutes
+@pytest.mark.slow  # ten minutes
+@pytest.mark.timeout(3600)
 @settings(many, max_examples=10_000)
 @given(content=files)
 def test_ten_thousand_sweep_files_are_refused_in_one_line_or_planned(content: bytes):
@@ -223,7 +224,8 @@ def test_any_command_line_gives_an_answer_or_one_line(command: str, rest: list[s
     _any_command(command, rest)
 
 
-@pytest.mark.slow  # two minutes
+@pytest.mark.slow  # four minutes
+@pytest.mark.timeout(3600)
 @many
 @given(command=st.sampled_from(COMMANDS), rest=lines)
 def test_five_thousand_command_lines_give_an_answer_or_one_line(command: str, rest: list[str]):
@@ -333,7 +335,8 @@ def test_any_damage_to_a_ledger_is_shown_or_refused_in_one_line(ledger: Path, ch
     _any_ledger(ledger, change)
 
 
-@pytest.mark.slow  # three minutes
+@pytest.mark.slow  # five minutes
+@pytest.mark.timeout(3600)
 @many
 @given(change=changes())
 def test_five_thousand_damages_to_a_ledger_are_shown_or_refused_in_one_line(ledger: Path, change):
