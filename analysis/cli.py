@@ -148,7 +148,9 @@ def _law(text: str, columns: Collection[str]) -> Law:
 def report(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A sweep that was launched.")],
-    storage: Annotated[Path, typer.Option(help="Folder of the ledger.")] = Path("lawsweep-data"),
+    storage: Annotated[Path, typer.Option(file_okay=False, help="Folder of the ledger.")] = Path(
+        "lawsweep-data"
+    ),
     tracking: Annotated[
         str | None,
         typer.Option(

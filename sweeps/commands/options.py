@@ -9,7 +9,9 @@ SweepArgument = Annotated[str, typer.Argument(metavar="SWEEP", help="A file, or 
 SetOption = Annotated[
     list[str], typer.Option("--set", metavar="F=V", help="Change one field for this launch.")
 ]
-StorageOption = Annotated[Path, typer.Option(help="Folder of the ledger, seen by every node.")]
+StorageOption = Annotated[
+    Path, typer.Option(file_okay=False, help="Folder of the ledger, seen by every node.")
+]
 TrackingOption = Annotated[
     str | None,
     typer.Option(

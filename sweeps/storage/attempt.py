@@ -33,7 +33,7 @@ NOTES_FILE = "notes.txt"
 OUTCOME_FILE = "outcome.json"
 
 _REOPENED_FILE = "reopened.json"
-_NAMES = frozenset(get_args(OutcomeName))
+_NAMES: tuple[OutcomeName, ...] = get_args(OutcomeName)
 
 
 class TrialEnded(Exception):  # noqa: N818 - it reads as what has happened
@@ -159,7 +159,7 @@ def read_ending(file: Path | str) -> Ending | None:
     if record is None:
         return None
     name: Any = record.get("name")
-    if not isinstance(name, str) or name not in _NAMES:
+    if name not in _NAMES:
         known = ", ".join(get_args(OutcomeName))
         raise LedgerDamaged(f"{file}: expected one of {known}, got {shown(name)}")
     try:

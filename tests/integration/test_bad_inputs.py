@@ -170,6 +170,8 @@ COMMANDS = [
     (["gc", "never-launched"], "--storage"),
     (["ui", "--port", "0"], "--port"),
     (["ui", "--port", "-1"], "--port"),
+    (["status", "--storage", "bad.file"], "--storage"),
+    (["plan", "quickstart", "--storage", "bad.file"], "--storage"),
     (["tasks", "square_root"], "square_root"),
     (["models", "../x"], "../x"),
     (["laws", "gravity"], "gravity"),
@@ -252,6 +254,7 @@ def test_a_file_that_is_no_sweep_is_refused(name, capsys):
 
 @pytest.mark.parametrize(("arguments", "about"), COMMANDS, ids=[" ".join(a) for a, _ in COMMANDS])
 def test_a_command_with_a_mistake_is_refused(arguments, about, capsys):
+    Path("bad.file").write_text("a file, and no folder")
     refused(arguments, about, capsys)
 
 
@@ -369,10 +372,11 @@ def test_at_least_three_hundred_bad_inputs_are_tried():
 @pytest.mark.slow  # a minute: the installed command starts once for each
 @pytest.mark.parametrize("arguments", [a for a, _ in COMMANDS], ids=" ".join)
 def test_the_installed_command_refuses_what_the_function_refuses(arguments, tmp_path):
+    (tmp_path / "bad.file").write_text("a file, and no folder")
     ran = subprocess.run(
         sweeping.command(*arguments), capture_output=True, text=True, cwd=tmp_path,
         env=sweeping.environment(),
     )  # fmt: skip
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.file"]
