@@ -17,7 +17,7 @@ test: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n logical --maxprocesses 8 --dist loadgroup
+	$(BIN)/pytest -n logical --maxprocesses 8 --dist loadgroup --durations=25
 
 bench: setup-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_trainers

@@ -56,10 +56,16 @@ def sockets(pids: set[int]) -> set[str]:
     found: set[str] = set()
     for pid in pids:
         try:
-            links = [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()]
-        except OSError:
+            entries = list(Path(f"/proc/{pid}/fd").iterdir())
+        except OSError:  # it has just ended
             continue
-        found |= {link[8:-1] for link in links if link.startswith("socket:[")}
+        for entry in entries:
+            try:
+                link = os.readlink(entry)
+            except OSError:  # closed meanwhile; the others are still there
+                continue
+            if link.startswith("socket:["):
+                found.add(link[8:-1])
     return found
 
 

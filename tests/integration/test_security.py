@@ -30,6 +30,8 @@ from tests.integration.test_loopback import LOOPBACK, descendants, listeners, so
 from tests.integration.test_resume import free_port, stop, wait_for_points
 from trainers import checkpoint
 
+pytestmark = pytest.mark.xdist_group("security")  # they share a trained sweep and a server
+
 SMALL = sweeping.SWEEP.replace("steps: 500", "steps: 20").replace("points: 50", "points: 4")
 
 
@@ -229,6 +231,8 @@ def served(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             ui.wait(timeout=60)
         finally:
             stop(ui)
+            assert ui.stdout is not None
+            ui.stdout.close()
 
 
 def answer(url: str, method: str = "GET", body: object = None, **headers: str) -> int:
@@ -339,7 +343,6 @@ def test_a_sweep_is_not_published_into_artifacts_that_lie_elsewhere(trained, tmp
 # --- secrets
 
 
-@pytest.mark.xdist_group("ray")
 @pytest.mark.timeout(900)
 def test_no_secret_is_in_any_byte_that_a_sweep_leaves(tmp_path):
     environment = canaries.with_leaky_task(tmp_path)
