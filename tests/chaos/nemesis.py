@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.chaos.campaign import Field
 
 _SERVER_AWAY_S = 5.0
-_NEAR_THE_END = 800  # of the 1,000 steps of a trial
+_NEAR_THE_END = 640  # of the 800 steps of a trial
 _WEIGHTS = {
     "worker": 50,
     "worker, SIGTERM": 12,
