@@ -68,6 +68,7 @@ def test_a_driver_killed_three_times_loses_nothing_and_doubles_nothing(tmp_path,
     assert sweeping.published(f"sqlite:///{storage}/mlflow.db") == expected
 
 
+@pytest.mark.slow  # `test_outage` has the shorter one
 def test_a_tracker_that_is_away_costs_no_time_and_no_point(tmp_path, undisturbed):
     storage, port = tmp_path / "storage", free_port()
     uri = f"http://127.0.0.1:{port}"
@@ -94,7 +95,10 @@ def test_a_tracker_that_is_away_costs_no_time_and_no_point(tmp_path, undisturbed
         driver.kill()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+)
 def test_a_signal_saves_everything_and_the_same_command_goes_on(
     tmp_path, undisturbed, number, code
 ):
