@@ -7,7 +7,7 @@ import torch
 
 from trainers.batches import training_batch
 from trainers.config import TrialConfig
-from trainers.loop import Pack, Start
+from trainers.pack import Pack, Start
 
 _STEPS = 2  # of a group
 _GROUPS = 3  # at the least; the fastest counts, so that a busy moment does not decide

@@ -20,8 +20,9 @@ from sweeps.storage.ledger import Ledger, TrialFolder
 from sweeps.storage.left import Cause, Left, write_left
 from trainers.checkpoint import find_checkpoint, fingerprint, write_checkpoint
 from trainers.config import TrialConfig
-from trainers.loop import Start, train
+from trainers.loop import train
 from trainers.memory import training_bytes
+from trainers.pack import Start
 from trainers.result import Ended, Event, Outcome, Point, Reported, Saved
 
 _LINE_BYTES = 4096  # of a report, at most, and of any small file

@@ -26,8 +26,8 @@ from trainers.config import TrialConfig
 from trainers.data.encoding import PAD, START
 from trainers.data.shape import TokenShape
 from trainers.evaluate import report_metrics
-from trainers.loop import Pack, Start
 from trainers.models.model import TokenModel
+from trainers.pack import Pack, Start
 
 CPU = torch.device("cpu")
 

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from tests.trials import square_trial
-from trainers.loop import Start, train
+from trainers.loop import train
+from trainers.pack import Start
 from trainers.result import Reported
 
 BASE = 16
