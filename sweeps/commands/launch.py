@@ -24,6 +24,7 @@ from sweeps.commands.options import (
     WorkersOption,
 )
 from sweeps.commands.planned import here, planned, show_search, surveyed
+from sweeps.running.where import InProcess, OnRay
 from sweeps.secrets import private_files
 from trainers.schema import InputError
 
@@ -44,64 +45,35 @@ _ASK_ABOVE_S = 3600.0
 
 @dataclass(frozen=True)
 class _Means:
-    """Where and how trials train: in this process, on a cluster of this machine, or on a running one."""
+    """Where trials train, and on which devices the plan is priced."""
 
-    address: str | None
-    inline: bool
+    where: InProcess | OnRay
     device: str
     workers: int
-    wanted: Workers
-    save_every_s: float
-    allow_drift: bool
 
     def trainer(self, price: Price, ledger: Ledger) -> Train:
-        """What trains packs; only a cluster waits for Ray."""
+        """What trains packs; only packs for a cluster wait for Ray."""
         sweep = price.plan.sweep.name
-        if self.inline or not price.packs:
-            from sweeps.running.inline import train_inline
+        if isinstance(self.where, OnRay) and price.packs:
+            from sweeps.running.launch import train_on_ray
 
-            return partial(
-                train_inline,
-                ledger=ledger,
-                sweep=sweep,
-                device=self.device,
-                save_every_s=self.save_every_s,
-                allow_drift=self.allow_drift,
-            )
-        from sweeps.running.launch import train_on_ray
+            return partial(train_on_ray, ledger=ledger, sweep=sweep, there=self.where)
+        from sweeps.running.inline import train_inline
 
-        return partial(
-            train_on_ray,
-            ledger=ledger,
-            sweep=sweep,
-            address=self.address,
-            workers=self.workers,
-            wanted=self.wanted,
-            save_every_s=self.save_every_s,
-            allow_drift=self.allow_drift,
-        )
+        here = self.where if isinstance(self.where, InProcess) else InProcess()
+        return partial(train_inline, ledger=ledger, sweep=sweep, here=here)
 
     def search_trainer(self) -> TrainSearch:
         """What trains the trials of a search."""
-        if self.inline:
-            from sweeps.searching.inline import search_inline
+        match self.where:
+            case InProcess() as here:
+                from sweeps.searching.inline import search_inline
 
-            return partial(
-                search_inline,
-                device=self.device,
-                save_every_s=self.save_every_s,
-                allow_drift=self.allow_drift,
-            )
-        from sweeps.searching.on_ray import search_on_ray
+                return partial(search_inline, here=here)
+            case OnRay() as there:
+                from sweeps.searching.on_ray import search_on_ray
 
-        return partial(
-            search_on_ray,
-            address=self.address,
-            workers=self.workers,
-            wanted=self.wanted,
-            save_every_s=self.save_every_s,
-            allow_drift=self.allow_drift,
-        )
+                return partial(search_on_ray, there=there)
 
 
 def launch(
@@ -162,7 +134,12 @@ def launch(
         workers = _checked(address, storage, wanted)
     _ask_tracker(tracking, storage, trials.sweep.name, console)
     publisher = _publisher(trials, ledger, tracking, console)
-    means = _Means(address, inline, device, workers, wanted, save_every, allow_drift)
+    where = (
+        InProcess(device, save_every, allow_drift)
+        if inline
+        else OnRay(address, workers, save_every, wanted, allow_drift)
+    )
+    means = _Means(where, device, workers)
     driver = _driver if isinstance(found, Plan) else partial(_search_driver, found)
     try:
         seconds, run = driver(trials, ledger, means, publisher, console)

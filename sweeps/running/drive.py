@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
@@ -65,11 +66,7 @@ def drive(
     """
     sweep = price.plan.sweep
     folder = ledger.sweep(sweep.name)
-    breaker = Breaker(folder)
-    halted = ""
-    with folder.lock(lambda text: console.print(text, markup=False, highlight=False)) as lease:
-        folder.clear_stop()
-        breaker.reset()
+    with held(folder, console) as hold:
         records = [trial.record() for trial in price.plan.trials]
         folder.write_plan(resolved_text(sweep), records)
         if price.packs:
@@ -77,23 +74,62 @@ def drive(
         for trial in price.trials:
             if trial.state in {"failed", "stopped"}:
                 ledger.trial(trial.trial.key).reopen()
-        if publisher is not None:
-            publisher.start()
-        try:
+        with published(publisher, sweep.name, records, console):
             if price.packs:
                 watch = Watch(ledger, sweep, records, _forecast(price), DeviceUse())
                 with watched(watch, publisher, console):
-                    train(price.packs, lost=lease.lost)
+                    train(price.packs, lost=hold.lost)
+    return conclude(price, ledger, console, hold)
+
+
+@dataclass
+class Hold:
+    """What a driver has while no other has its sweep, and why it could not go on, if so."""
+
+    lost: threading.Event  # another driver has the sweep now
+    breaker: Breaker
+    halted: str = ""
+
+
+@contextmanager
+def held(folder: SweepFolder, console: Console) -> Iterator[Hold]:
+    """Have a sweep while the block runs; what halts the block ends it, and is kept.
+
+    Raises:
+        SweepLocked: another driver runs this sweep, or has taken it over meanwhile.
+    """
+    with folder.lock(lambda text: console.print(text, markup=False, highlight=False)) as lease:
+        folder.clear_stop()
+        hold = Hold(lease.lost, Breaker(folder))
+        hold.breaker.reset()
+        try:
+            yield hold
         except Halted as error:
-            halted = str(error)
+            hold.halted = str(error)
         finally:
-            if publisher is not None:
-                publish_rest(publisher, sweep.name, records, console)
             if not lease.lost.is_set():
                 folder.clear_stop()
         if lease.lost.is_set():
-            raise SweepLocked(taken_over(folder))
-    return conclude(price, ledger, console, halted, breaker)
+            who = folder.owner() or "another process"
+            raise SweepLocked(f"sweep {folder.path.name} is run by {who} now")
+
+
+@contextmanager
+def published(
+    publisher: "Publisher | None",
+    name: str,
+    records: Sequence[Mapping[str, Any]],
+    console: Console,
+) -> Iterator[None]:
+    """Publish while the block runs, and what is left after it; `records` may grow meanwhile."""
+    if publisher is None:
+        yield
+        return
+    publisher.start()
+    try:
+        yield
+    finally:
+        _publish_rest(publisher, name, records, console)
 
 
 def _forecast(price: Price) -> Forecast:
@@ -102,12 +138,7 @@ def _forecast(price: Price) -> Forecast:
     return Forecast(price.workers, packs, {each.trial.key: each.seconds for each in price.trials})
 
 
-def taken_over(folder: SweepFolder) -> str:
-    """Who has the sweep now."""
-    return f"sweep {folder.path.name} is run by {folder.owner() or 'another process'} now"
-
-
-def publish_rest(
+def _publish_rest(
     publisher: "Publisher", name: str, records: Sequence[Mapping[str, Any]], console: Console
 ) -> None:
     """Publish what is left, in a time that even all points of these trials would need; say so."""
@@ -118,12 +149,12 @@ def publish_rest(
     notice.daemon = True
     notice.start()
     try:
-        say_what_waits(publisher.stop(limit_s), name, console)
+        _say_what_waits(publisher.stop(limit_s), name, console)
     finally:
         notice.cancel()
 
 
-def say_what_waits(published: "Published", name: str, console: Console) -> None:
+def _say_what_waits(published: "Published", name: str, console: Console) -> None:
     """Say what the tracker does not have yet, if anything."""
     if published.error is not None:
         text = f"{published.points_left:,} points are not published yet: {published.error}"
@@ -156,7 +187,7 @@ def watched(watch: Watch, publisher: "Publisher | None", console: Console) -> It
         watcher.join()
 
 
-def conclude(price: Price, ledger: Ledger, console: Console, halted: str, breaker: Breaker) -> bool:
+def conclude(price: Price, ledger: Ledger, console: Console, hold: Hold) -> bool:
     """Say how the sweep ended."""
     ended = {each.trial.key: each.state for each in price.trials if not each.is_open}
     outcomes = {each.trial.key: ledger.trial(each.trial.key).outcome() for each in price.open}
@@ -164,9 +195,9 @@ def conclude(price: Price, ledger: Ledger, console: Console, halted: str, breake
     names.update("open" if outcome is None else outcome.name for outcome in outcomes.values())
     counted = ", ".join(f"{number:,} {name}" for name, number in names.most_common())
     console.print(f"[bold]{price.plan.sweep.name}[/]: {counted}", highlight=False)
-    if halted:
+    if hold.halted:
         console.print(
-            f"  stopped: {masked(halted)}",
+            f"  stopped: {masked(hold.halted)}",
             style="red",
             markup=False,
             highlight=False,
@@ -175,7 +206,7 @@ def conclude(price: Price, ledger: Ledger, console: Console, halted: str, breake
     _say_what_failed(outcomes, ledger, console)
     if names["open"]:
         waiting = [each.trial.config for each in price.open if outcomes[each.trial.key] is None]
-        for line in breaker.lines(waiting):
+        for line in hold.breaker.lines(waiting):
             console.print(f"  {line}", style="red", markup=False, highlight=False, soft_wrap=True)
         for line in _left_open([config.key() for config in waiting], ledger):
             console.print(f"  {line}", style="red", markup=False, highlight=False, soft_wrap=True)

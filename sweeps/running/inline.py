@@ -7,6 +7,7 @@ from sweeps.planning.cost import Pack
 from sweeps.running.breaker import Breaker
 from sweeps.running.pack import train_pack
 from sweeps.running.stopping import stopping
+from sweeps.running.where import InProcess
 from sweeps.storage.ledger import Ledger
 from trainers.machine import prepare
 
@@ -15,10 +16,8 @@ def train_inline(
     packs: Iterable[Pack],
     ledger: Ledger,
     sweep: str,
+    here: InProcess,
     *,
-    device: str,
-    save_every_s: float,
-    allow_drift: bool = False,
     lost: threading.Event | None = None,
 ) -> None:
     """Train the open packs here. No watchdog looks on: it would end the driver, or a debugger.
@@ -42,10 +41,10 @@ def train_inline(
             training = train_pack(
                 ledger,
                 [trial.trial.config for trial in pack.trials],
-                device=device,
-                save_every_s=save_every_s,
+                device=here.device,
+                save_every_s=here.save_every_s,
                 should_stop=should_stop,
-                allow_drift=allow_drift,
+                allow_drift=here.allow_drift,
                 breaker=breaker,
             )
             for _ in training:

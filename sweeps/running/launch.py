@@ -23,10 +23,10 @@ from sweeps.running.bundle import bundles, write_bundle
 from sweeps.running.cluster import cluster, resources, worker_count
 from sweeps.running.halted import Halted
 from sweeps.running.stopping import stopping
+from sweeps.running.where import OnRay
 from sweeps.running.worker import HALTED, STOP_FILE, PackTrainable
 from sweeps.storage import durable
 from sweeps.storage.ledger import Ledger
-from sweeps.workers import Workers
 
 _IN_VAIN = 10  # workers in a row that lack a package, say, or cannot write the storage folder
 
@@ -35,12 +35,8 @@ def train_on_ray(
     packs: Sequence[Pack],
     ledger: Ledger,
     sweep: str,
+    there: OnRay,
     *,
-    address: str | None,
-    workers: int,
-    save_every_s: float,
-    wanted: Workers = Workers(),  # noqa: B008 - frozen
-    allow_drift: bool = False,
     lost: threading.Event | None = None,
 ) -> None:
     """Train the open packs on a Ray cluster, each worker one bundle at a time, longest packs first.
@@ -54,29 +50,15 @@ def train_on_ray(
         Interrupted: the user asked to stop.
         InputError: there is no cluster at the address.
     """
-    hand_out(
-        lambda at_once: bundles(packs, at_once),
-        ledger,
-        sweep,
-        address=address,
-        workers=workers,
-        save_every_s=save_every_s,
-        wanted=wanted,
-        allow_drift=allow_drift,
-        lost=lost,
-    )
+    hand_out(lambda at_once: bundles(packs, at_once), ledger, sweep, there, lost=lost)
 
 
 def hand_out(
     left: Callable[[int], Iterator[tuple[Pack, ...]]],
     ledger: Ledger,
     sweep: str,
+    there: OnRay,
     *,
-    address: str | None,
-    workers: int,
-    save_every_s: float,
-    wanted: Workers = Workers(),  # noqa: B008 - frozen
-    allow_drift: bool = False,
     lost: threading.Event | None = None,
     most: int = sys.maxsize,
     judge: TrialScheduler | None = None,
@@ -106,18 +88,18 @@ def hand_out(
             "storage": str(ledger.root.resolve()),
             "sweep": sweep,
             "scratch": str(scratch),
-            "save_every_s": save_every_s,
-            "allow_drift": allow_drift,
+            "save_every_s": there.save_every_s,
+            "allow_drift": there.allow_drift,
             "judged_by": judged_by,
         }
-        with cluster(address, workers), stopping(folder):
-            at_once = min(most, worker_count(wanted))
+        with cluster(there.address, there.workers), stopping(folder):
+            at_once = min(most, worker_count(there.wanted))
 
             def is_over() -> bool:
                 return bool(halt.reason) or folder.stop_requested()
 
             tuner = tune.Tuner(
-                tune.with_resources(PackTrainable, resources(wanted)),
+                tune.with_resources(PackTrainable, resources(there.wanted)),
                 tune_config=tune.TuneConfig(
                     search_alg=_Bundles(left(at_once), scratch, given, is_over),
                     scheduler=judge,

@@ -8,23 +8,19 @@ from rich.console import Console
 
 from sweeps.planning.cost import Price, PricedTrial
 from sweeps.publishing.provenance import write_provenance
-from sweeps.running.breaker import Breaker
-from sweeps.running.drive import conclude, say_what_waits, taken_over, watched
-from sweeps.running.halted import Halted
+from sweeps.running.drive import Hold, conclude, held, published, watched
 from sweeps.searching.book import Book, kept
 from sweeps.searching.outline import Outline
 from sweeps.spec import resolved_text
 from sweeps.storage.ledger import Ledger
 from sweeps.storage.records import LedgerError
-from sweeps.storage.sweep_folder import SweepFolder, SweepLocked
+from sweeps.storage.sweep_folder import SweepFolder
 from sweeps.watching.device_use import DeviceUse
 from sweeps.watching.watch import Watch
 from trainers.schema import InputError
 
 if TYPE_CHECKING:
     from sweeps.publishing.publisher import Publisher
-
-_LAST_PASS_S = 60.0  # a tracker that is away longer is caught up with by `sync`
 
 
 class TrainSearch(Protocol):
@@ -59,17 +55,14 @@ def drive_search(
     """
     sweep = outline.sweep
     folder = ledger.sweep(sweep.name)
-    breaker = Breaker(folder)
-    halted = ""
-    with folder.lock(lambda text: console.print(text, markup=False, highlight=False)) as lease:
-        folder.clear_stop()
-        breaker.reset()
+    with held(folder, console) as hold:
         records = [entry.trial.record() for entry in kept(outline, _stored(folder))]
         folder.write_plan(resolved_text(sweep), records)
         write_provenance(folder.path)
         watch = Watch(ledger, sweep, records, devices=DeviceUse())
 
         def grown(record: Mapping[str, Any]) -> None:
+            records.append(dict(record))
             watch.extend([record])
             if publisher is not None:
                 publisher.extend([record])
@@ -78,21 +71,11 @@ def drive_search(
         book.take_up(records)
         if publisher is not None:
             publisher.extend(records)
-            publisher.start()
-        try:
+        with published(publisher, sweep.name, records, console):
             if not book.is_complete:
                 with watched(watch, publisher, console):
-                    train(book, ledger, lost=lease.lost)
-        except Halted as error:
-            halted = str(error)
-        finally:
-            if publisher is not None:
-                say_what_waits(publisher.stop(_LAST_PASS_S), sweep.name, console)
-            if not lease.lost.is_set():
-                folder.clear_stop()
-        if lease.lost.is_set():
-            raise SweepLocked(taken_over(folder))
-    return _concluded(book, ledger, console, halted, breaker)
+                    train(book, ledger, lost=hold.lost)
+    return _concluded(book, ledger, console, hold)
 
 
 def _stored(folder: SweepFolder) -> list[dict[str, Any]]:
@@ -104,11 +87,11 @@ def _stored(folder: SweepFolder) -> list[dict[str, Any]]:
         return []
 
 
-def _concluded(book: Book, ledger: Ledger, console: Console, halted: str, breaker: Breaker) -> bool:
+def _concluded(book: Book, ledger: Ledger, console: Console, hold: Hold) -> bool:
     """Say how the search ended."""
     trials = tuple(PricedTrial(entry.trial, "new", 0, 0.0) for entry in book.entries)
-    done = conclude(Price(book.outline.samples, trials, (), 1), ledger, console, halted, breaker)
+    done = conclude(Price(book.outline.samples, trials, (), 1), ledger, console, hold)
     missing = book.outline.search.trials - len(trials)
-    if missing and not halted:
+    if missing and not hold.halted:
         console.print(f"  {missing:,} trials were not suggested", style="yellow", highlight=False)
     return done and not missing

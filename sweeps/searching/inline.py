@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from sweeps.planning.cost import Pack, PricedTrial
 from sweeps.running.inline import train_inline
+from sweeps.running.where import InProcess
 from sweeps.search import Search
 from sweeps.searching.book import Book
 from sweeps.storage.ledger import Ledger
@@ -28,10 +29,8 @@ def check_inline(search: Search) -> None:
 def search_inline(
     book: Book,
     ledger: Ledger,
+    here: InProcess,
     *,
-    device: str,
-    save_every_s: float,
-    allow_drift: bool = False,
     lost: threading.Event | None = None,
 ) -> None:
     """Train until the search has all its trials; those that were interrupted come first.
@@ -46,12 +45,4 @@ def search_inline(
         while not folder.stop_requested() and (entry := book.next()) is not None:
             yield Pack((PricedTrial(entry.trial, "new", 0, 0.0),))
 
-    train_inline(
-        packs(),
-        ledger,
-        book.outline.sweep.name,
-        device=device,
-        save_every_s=save_every_s,
-        allow_drift=allow_drift,
-        lost=lost,
-    )
+    train_inline(packs(), ledger, book.outline.sweep.name, here, lost=lost)

@@ -5,21 +5,17 @@ from collections.abc import Iterator
 
 from sweeps.planning.cost import Pack, PricedTrial
 from sweeps.running.launch import hand_out
+from sweeps.running.where import OnRay
 from sweeps.searching.book import Book
 from sweeps.searching.judge import Judge
 from sweeps.storage.ledger import Ledger
-from sweeps.workers import Workers
 
 
 def search_on_ray(
     book: Book,
     ledger: Ledger,
+    there: OnRay,
     *,
-    address: str | None,
-    workers: int,
-    save_every_s: float,
-    wanted: Workers = Workers(),  # noqa: B008 - frozen
-    allow_drift: bool = False,
     lost: threading.Event | None = None,
 ) -> None:
     """Train until the search has all its trials; those that were interrupted come first.
@@ -45,11 +41,7 @@ def search_on_ray(
         left,
         ledger,
         sweep.name,
-        address=address,
-        workers=workers,
-        save_every_s=save_every_s,
-        wanted=wanted,
-        allow_drift=allow_drift,
+        there,
         lost=lost,
         most=search.at_once or search.trials,
         judge=judge,

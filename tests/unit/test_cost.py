@@ -19,6 +19,7 @@ from sweeps.planning.room import disk_bytes
 from sweeps.planning.show import show_price
 from sweeps.running.inline import train_inline
 from sweeps.running.pack import train_pack
+from sweeps.running.where import InProcess
 from sweeps.spec import SpecError, Sweep, resolved_text
 from sweeps.storage.attempt import Attempt
 from sweeps.storage.ledger import Ledger
@@ -47,7 +48,7 @@ def trained(ledger: Ledger, of: Sweep, packs: int = 10**6) -> None:
     records = [trial.record() for trial in planned.trials]
     ledger.sweep(of.name).write_plan(resolved_text(of), records)
     left = price(planned, ledger, device="cpu", workers=2).packs
-    train_inline(left[:packs], ledger, of.name, device="cpu", save_every_s=60.0)
+    train_inline(left[:packs], ledger, of.name, InProcess())
 
 
 def together(ledger: Ledger, *packs: Sequence[PricedTrial]) -> None:

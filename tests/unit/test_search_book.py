@@ -12,6 +12,7 @@ from sweeps.planning.plan import plan
 from sweeps.running.drive import drive
 from sweeps.running.inline import train_inline
 from sweeps.running.pack import train_pack
+from sweeps.running.where import InProcess
 from sweeps.search import OptunaSearcher, RandomSearcher
 from sweeps.searching.book import Book, Entry, so_far
 from sweeps.searching.drive import drive_search
@@ -215,7 +216,7 @@ def test_a_random_search_trains_inline_and_a_second_launch_finds_nothing_to_do(t
     ledger, sweep = Ledger(tmp_path), searched(trials=3)
 
     def train(book: Book, ledger: Ledger, *, lost: Any) -> None:
-        search_inline(book, ledger, device="cpu", save_every_s=60.0, lost=lost)
+        search_inline(book, ledger, InProcess(), lost=lost)
 
     for _ in range(2):
         done = drive_search(outlined(sweep), ledger, train=train, publisher=None, console=Console())
@@ -252,7 +253,7 @@ def test_what_one_search_has_stopped_a_sweep_that_stops_nothing_trains_to_its_en
     assert [(each.trial.key, each.state, each.is_open) for each in priced.trials] == [
         (entry.trial.key, "stopped", True)
     ]
-    train = partial(train_inline, ledger=ledger, sweep="designed", device="cpu", save_every_s=60.0)
+    train = partial(train_inline, ledger=ledger, sweep="designed", here=InProcess())
     assert drive(priced, ledger, train=train, publisher=None, console=Console())
     outcome = folder.outcome()
     assert outcome is not None
