@@ -145,6 +145,7 @@ class TrialConfig(Frozen):
     auxiliary: Auxiliary | None = None
     optimizer: Optimizer = Adam()
     batch_size: int = Field(default=128, ge=1, le=10**7)
+    precision: Literal["float32", "bfloat16"] = "float32"  # of products; weights are float32
     budget: Budget
     evaluation: Evaluation = Evaluation()
     evaluate: dict[TestName, TestSet] = Field(default={}, max_length=50)

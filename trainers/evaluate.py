@@ -17,6 +17,7 @@ from trainers.batches import (
 from trainers.config import TrialConfig, loss_at
 from trainers.data.encoding import PAD
 from trainers.data.task import JudgedTask, Task
+from trainers.forward import generated, predicted
 from trainers.losses import exact, token_losses
 from trainers.models.model import NumberModel, TokenModel
 from trainers.models.stack import Weights
@@ -68,7 +69,7 @@ def training_metrics(
     kept, recovered = torch.zeros_like(loss), torch.zeros_like(loss)
     for first, last in _chunks(total):
         made = relearned_batch(configs, first, last, device)
-        outputs = _outputs(weights, configs[0], made.shown)
+        outputs = predicted(configs[0], weights, made.shown)
         losses, counted = _losses(configs[0], outputs, made.shown)
         loss += losses.sum(dim=1)
         tokens += counted
@@ -104,7 +105,7 @@ def _test(
     tokens, right = torch.zeros_like(loss), torch.zeros_like(loss)
     for first, last in _chunks(total):
         batch = held_out_batch(configs, first, last, device, task)
-        outputs = _outputs(weights, configs[0], batch)
+        outputs = predicted(configs[0], weights, batch)
         losses, counted = _losses(configs[0], outputs, batch)
         loss += losses.sum(dim=1)
         tokens += counted
@@ -123,15 +124,14 @@ def _judged(
     weights: Weights, configs: Sequence[TrialConfig], device: torch.device, task: JudgedTask
 ) -> Metrics:
     """The task's own measures of answers as the model gives them, token after token."""
-    model, writing = configs[0].model, configs[0].writing()
-    assert isinstance(model, TokenModel)  # TrialConfig pairs model and task
+    writing = configs[0].writing()
     means: Metrics = [dict.fromkeys(task.measures(), 0.0) for _ in configs]
     total = configs[0].evaluation.judged_examples
     for first, last in _chunks(total):
         asked = held_out_examples(configs, first, last, device, task)
         batch = held_out_batch(configs, first, last, device, task)
         assert isinstance(batch, TokenBatch)
-        tokens = model.generate(weights, batch.question, batch.answer.shape[-1])
+        tokens = generated(configs[0], weights, batch.question, batch.answer.shape[-1])
         for row, answers in enumerate(tokens.tolist()):
             given = [writing.read(task, answer) for answer in answers]
             questions, wanted = asked[row]
@@ -148,20 +148,12 @@ def _by_place(
     for first, last in _chunks(total):
         batch = held_out_batch(configs, first, last, device, configs[0].task)
         assert isinstance(batch, TokenBatch)  # TrialConfig refuses by_place for numbers
-        outputs = _outputs(weights, configs[0], batch)
+        outputs = predicted(configs[0], weights, batch)
         each = token_losses(configs[0], outputs, batch.answer).view(batch.answer.shape)
         loss = loss + each.to(torch.float64).sum(dim=1)
         counted = counted + (batch.answer != PAD).sum(dim=1)
     means: list[list[float]] = (loss / counted).tolist()
     return [{loss_at(place): value for place, value in enumerate(row)} for row in means]
-
-
-def _outputs(weights: Weights, config: TrialConfig, batch: Batch) -> Tensor:
-    if isinstance(batch, NumberBatch):
-        assert isinstance(config.model, NumberModel)  # TrialConfig pairs model and task
-        return config.model.outputs(weights, batch.inputs)
-    assert isinstance(config.model, TokenModel)
-    return config.model.logits(weights, batch.question, batch.answer)
 
 
 def _losses(

@@ -13,7 +13,8 @@ from trainers.batches import class_batch
 from trainers.config import TrialConfig, without
 from trainers.data.task import ClassedTask, ConcludedTask, Finished
 from trainers.evaluate import Metrics, first_test, report_metrics, training_metrics
-from trainers.models.model import Prunable, TokenModel
+from trainers.forward import generated
+from trainers.models.model import Prunable
 from trainers.models.stack import Weights
 from trainers.schedule import learning_rate
 
@@ -41,17 +42,16 @@ def _class_metrics(weights: Weights, configs: Sequence[TrialConfig], device: tor
     is the answer given most often; it is generated, since a teacher-forced argmax after a wrong
     token is no prediction.
     """
-    task, model = configs[0].task, configs[0].model
+    task = configs[0].task
     if not isinstance(task, ClassedTask):
         return [({}, {}) for _ in configs]
-    assert isinstance(model, TokenModel)  # a task with classes is about integers
     writing = configs[0].writing()
     each = configs[0].evaluation.class_examples
     names = torch.tensor(task.classes())
     answers: list[list[int | None]] = [[] for _ in configs]
     for part in names.split(max(1, _AT_ONCE // each)):
         batch = class_batch(configs, part, device)
-        tokens = model.generate(weights, batch.question, batch.answer.shape[-1])
+        tokens = generated(configs[0], weights, batch.question, batch.answer.shape[-1])
         for trial, rows in enumerate(tokens.tolist()):
             read = (writing.read(task, row) for row in rows)
             answers[trial] += [None if numbers is None else int(numbers[0]) for numbers in read]

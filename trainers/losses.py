@@ -1,5 +1,7 @@
 """What training makes smaller: cross-entropy or squared error, and the auxiliary loss."""
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Bool, Float, Int
@@ -8,26 +10,46 @@ from torch import Tensor
 from trainers.batches import Batch, NumberBatch, TokenBatch
 from trainers.config import TrialConfig
 from trainers.data.encoding import PAD
-from trainers.models.model import NumberModel, TokenModel
+from trainers.forward import predicted_numbers, states_and_logits
 from trainers.models.stack import Weights, linear_map
 
 
-def training_loss(config: TrialConfig, weights: Weights, batch: Batch) -> Float[Tensor, " trial"]:
+@dataclass(frozen=True)
+class Counts:
+    """What the sums of a batch's losses are divided by."""
+
+    scored: Int[Tensor, " trial"] | int  # tokens of the answers, or numbers
+    auxiliary: Int[Tensor, " trial"] | None = None  # places that have a target, at least 1
+
+
+def counts_of(batch: Batch) -> Counts:
+    """How much counts in each trial of a batch; of tokens each once, and padding nothing."""
+    if isinstance(batch, NumberBatch):
+        return Counts(batch.targets[0].numel())
+    scored = (batch.answer != PAD).sum(dim=(1, 2))
+    if batch.auxiliary is None:
+        return Counts(scored)
+    return Counts(scored, (~batch.auxiliary.isnan()).sum(dim=(1, 2)).clamp(min=1))
+
+
+def training_loss(
+    config: TrialConfig, weights: Weights, batch: Batch, counts: Counts | None = None
+) -> Float[Tensor, " trial"]:
     """The loss of each trial: nats of an answer's token, or a mean squared error.
 
-    Of tokens, each counts once, over all answers of the batch; padding counts nothing.
+    With the counts of a whole batch, the losses of its parts add up to the loss of the whole.
     """
-    model = config.model
+    counts = counts_of(batch) if counts is None else counts
     if isinstance(batch, NumberBatch):
-        assert isinstance(model, NumberModel)  # TrialConfig pairs model and task
-        return (model.outputs(weights, batch.inputs) - batch.targets).square().mean(dim=(1, 2))
-    assert isinstance(model, TokenModel)
-    states = model.states(weights, batch.question, batch.answer)
-    each = token_losses(config, model.scores(weights, states), batch.answer)
-    loss = each.sum(dim=1) / (batch.answer != PAD).sum(dim=(1, 2))
+        errors = predicted_numbers(config, weights, batch.inputs) - batch.targets
+        return errors.square().sum(dim=(1, 2)) / counts.scored
+    states, logits = states_and_logits(config, weights, batch)
+    loss = token_losses(config, logits, batch.answer).sum(dim=1) / counts.scored
     if config.auxiliary is None or batch.auxiliary is None:
         return loss
-    return loss + config.auxiliary.weight * _auxiliary(weights, states, batch.auxiliary)
+    assert counts.auxiliary is not None  # they are those of a batch with targets
+    errors = _auxiliary(weights, states, batch.auxiliary) / counts.auxiliary
+    return loss + config.auxiliary.weight * errors
 
 
 def token_losses(
@@ -61,8 +83,8 @@ def _auxiliary(
     states: Float[Tensor, "trial batch answer state"],
     targets: Float[Tensor, "trial batch answer"],
 ) -> Float[Tensor, " trial"]:
-    """Mean squared error of a linear head over the places that have a target, 0 where none has."""
+    """Sum of the squared errors of a linear head over the places that have a target."""
     predicted = linear_map(weights["auxiliary.weight"], states)[..., 0]
     wanted = ~targets.isnan()
     errors = torch.where(wanted, predicted - targets.nan_to_num(), 0.0).square()
-    return errors.sum(dim=(1, 2)) / wanted.sum(dim=(1, 2)).clamp(min=1)
+    return errors.sum(dim=(1, 2))

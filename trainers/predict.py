@@ -15,7 +15,7 @@ from trainers.data.script import Script, forms
 from trainers.data.task import Numbers, NumberTask, RealTask, TokenTask
 from trainers.data.typed import typed_reals
 from trainers.data.writing import spelled
-from trainers.models.model import NumberModel, TokenModel
+from trainers.forward import generated, predicted_numbers
 from trainers.models.stack import Layout, Weights
 from trainers.result import Saved
 
@@ -81,11 +81,10 @@ def examples(config: TrialConfig, saved: Saved, count: int) -> list[Reply]:
 def _answers(
     config: TrialConfig, saved: Saved, questions: Int[Tensor, "batch question"]
 ) -> list[tuple[str | None, tuple[int, ...]]]:
-    model, writing, task = config.model, config.writing(), config.task
-    assert isinstance(model, TokenModel)
+    writing, task = config.writing(), config.task
     assert isinstance(task, TokenTask)  # TrialConfig pairs model and task
     length = writing.lengths([task]).answer
-    given = model.generate(_weights(config, saved), questions[None], length)
+    given = generated(config, _weights(config, saved), questions[None], length)
     found: list[tuple[str | None, tuple[int, ...]]] = []
     for tokens in given[0].tolist():
         values = writing.read(task, tokens)
@@ -96,8 +95,7 @@ def _answers(
 
 @torch.no_grad()
 def _outputs(config: TrialConfig, saved: Saved, inputs: Tensor) -> list[str]:
-    assert isinstance(config.model, NumberModel)  # TrialConfig pairs model and task
-    outputs = config.model.outputs(_weights(config, saved), inputs[None])
+    outputs = predicted_numbers(config, _weights(config, saved), inputs[None])
     return [_numbers(row) for row in outputs[0].tolist()]
 
 

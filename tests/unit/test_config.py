@@ -148,6 +148,7 @@ DECIDING: list[tuple[str, Any]] = [
     ("evaluation.judged_examples", 5),
     ("evaluation.training_examples", 5),
     ("evaluation.by_place", True),
+    ("precision", "bfloat16"),
     ("seed", 1),
     ("seed", 2**63 - 1),
 ]

@@ -140,4 +140,4 @@ def _gated(weights: Weights, name: str, before: Hidden, after: Hidden, normed: H
     """
     hidden = torch.relu(linear(weights, f"{name}.gate.in", normed))
     gate = elementwise(torch.sigmoid, linear(weights, f"{name}.gate.out", hidden))
-    return torch.lerp(before, after, gate)
+    return torch.lerp(before, after, gate.to(before.dtype))
