@@ -11,6 +11,7 @@ from torch import Tensor
 from trainers.batches import Batch, TokenBatch
 from trainers.config import TrialConfig
 from trainers.models.model import NumberModel, TokenModel
+from trainers.models.recompute import like
 from trainers.models.stack import Weights
 
 States = Float[Tensor, "trial batch answer state"]
@@ -90,7 +91,7 @@ def _stacks(config: TrialConfig, weights: Weights, *inputs: Tensor) -> Iterator[
     pieces = {name: weight.split(1) for name, weight in weights.items()}
     apart = [each.split(1) for each in inputs]
     for trial in range(trials):
-        own = {name: piece[trial] for name, piece in pieces.items()}
+        own = like(weights, {name: piece[trial] for name, piece in pieces.items()})
         yield own, *(each[trial] for each in apart)
 
 

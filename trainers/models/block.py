@@ -79,8 +79,8 @@ def block_parameters(
 
 
 def block(
-    style: Style,
     weights: Weights,
+    style: Style,
     name: str,
     x: Hidden,
     sight: Sight,

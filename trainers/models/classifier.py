@@ -15,6 +15,7 @@ from trainers.data.shape import TokenShape
 from trainers.models.activation import ACTIVATIONS, Activation
 from trainers.models.model import Prunable, TokenModel
 from trainers.models.parametrisation import OfWidth, Standard, outside
+from trainers.models.recompute import through
 from trainers.models.stack import Parameter, Weights, elementwise, embedding, linear_map
 
 
@@ -160,15 +161,19 @@ class Classifier(TokenModel, Prunable):
     def _hidden(
         self, weights: Weights, question: Int[Tensor, "trial batch question"]
     ) -> Float[Tensor, "trial batch width"]:
-        activate = ACTIVATIONS[self.activation]
         x = self._combined(weights, question)
         if self.embed is not None:
             x = linear_map(weights["0.weight"][:, : x.shape[-1]], x)
-        for layer in range(self.layers):
-            x = linear_map(weights[f"{layer}.weight"], x) if layer else x
-            x = x + weights[f"{layer}.bias"][:, None] if self.biases else x
-            x = elementwise(activate, x)
+        for number in range(self.layers):
+            x = through(self._neurons, weights, number, x)
         return x
+
+    def _neurons(
+        self, weights: Weights, number: int, x: Float[Tensor, "trial batch inputs"]
+    ) -> Float[Tensor, "trial batch width"]:
+        x = linear_map(weights[f"{number}.weight"], x) if number else x
+        x = x + weights[f"{number}.bias"][:, None] if self.biases else x
+        return elementwise(ACTIVATIONS[self.activation], x)
 
     def _combined(
         self, weights: Weights, question: Int[Tensor, "trial batch question"]

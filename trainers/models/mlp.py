@@ -11,6 +11,7 @@ from trainers.data.shape import NumberShape
 from trainers.models.activation import ACTIVATIONS, Activation
 from trainers.models.model import NumberModel
 from trainers.models.parametrisation import OfWidth, Standard, outside
+from trainers.models.recompute import through
 from trainers.models.stack import Parameter, Weights, elementwise, linear
 
 
@@ -52,8 +53,12 @@ class Mlp(NumberModel):
     def outputs(
         self, weights: Weights, inputs: Float[Tensor, "trial batch inputs"]
     ) -> Float[Tensor, "trial batch outputs"]:
-        activate = ACTIVATIONS[self.activation]
         x = inputs
-        for layer in range(self.layers):
-            x = elementwise(activate, linear(weights, f"{layer}", x))
+        for number in range(self.layers):
+            x = through(self._hidden, weights, f"{number}", x)
         return linear(weights, f"{self.layers}", x)
+
+    def _hidden(
+        self, weights: Weights, name: str, x: Float[Tensor, "trial batch inputs"]
+    ) -> Float[Tensor, "trial batch width"]:
+        return elementwise(ACTIVATIONS[self.activation], linear(weights, name, x))

@@ -13,6 +13,7 @@ from trainers.data.shape import TokenShape
 from trainers.models.cell import GATES, LINEAR, Cell, Given, Memory, Step, first_memory, run
 from trainers.models.model import TokenModel
 from trainers.models.parametrisation import OfWidth, Standard, outside
+from trainers.models.recompute import through
 from trainers.models.stack import Parameter, Weights, can_look, embedding, linear
 
 
@@ -151,11 +152,23 @@ class Recurrent(TokenModel):
     ) -> tuple[Float[Tensor, "trial batch scored width"], list[Memory]]:
         """The last layer's outputs at the last `scored` places, and what all layers hand on."""
         present, after, steps = _present(tokens), [], list[Step]()
-        for layer, memory in enumerate(memories):
-            given = self._given(weights, layer, tokens, steps)
-            steps, memory = run(self.cell, weights, f"{layer}", memory, given, present)
+        for number, memory in enumerate(memories):
+            steps, memory = through(self._layer, weights, number, tokens, steps, memory, present)
             after.append(memory)
         return torch.stack(steps[-scored:], dim=2), after
+
+    def _layer(
+        self,
+        weights: Weights,
+        number: int,
+        tokens: Int[Tensor, "trial batch pos"],
+        below: list[Step],
+        memory: Memory,
+        present: Bool[Tensor, "trial batch pos"] | None,
+    ) -> tuple[list[Step], Memory]:
+        """Outputs of a layer at every place, and its memory after the last."""
+        given = self._given(weights, number, tokens, below)
+        return run(self.cell, weights, f"{number}", memory, given, present)
 
     def _given(
         self,

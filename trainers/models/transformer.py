@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -19,6 +19,7 @@ from trainers.models.model import TokenModel
 from trainers.models.parametrisation import AnyParametrisation, Standard
 from trainers.models.position import Line, Position
 from trainers.models.positions.learned import Learned
+from trainers.models.recompute import through
 from trainers.models.stack import (
     Parameter,
     Weights,
@@ -189,8 +190,7 @@ class Transformer(TokenModel):
             line, present = _joined(question, given, slots)
             mask = seen_before(present.flatten(0, 1))
         at = self.position.places(line)
-        x, _ = self._run(weights, "decoder", line.tokens, at, mask, others=others, scored=slots)
-        return x
+        return self._run(weights, "decoder", line.tokens, at, mask, others=others, scored=slots)
 
     @override
     def scores(
@@ -226,8 +226,17 @@ class Transformer(TokenModel):
             new = 1 if given else line.tokens.shape[-1]
             at = self.position.places(line)[..., -new:]
             tokens = line.tokens[..., -new:]
-            x, past = self._run(
-                weights, "decoder", tokens, at, mask, past=past, others=others, scored=1
+            earlier, past = past, list[Memory]()
+            x = self._run(
+                weights,
+                "decoder",
+                tokens,
+                at,
+                mask,
+                past=earlier,
+                known=past,
+                others=others,
+                scored=1,
             )
             token = self.scores(weights, x).argmax(dim=-1)
             given.append(token)
@@ -248,8 +257,7 @@ class Transformer(TokenModel):
         line, present = _joined(question, empty, slots)
         mask = seen(present.flatten(0, 1))
         at = self.position.places(line)
-        x, _ = self._run(weights, "encoder", line.tokens, at, mask, scored=slots)
-        return x
+        return self._run(weights, "encoder", line.tokens, at, mask, scored=slots)
 
     def _encode(
         self, weights: Weights, question: Int[Tensor, "trial batch question"]
@@ -258,7 +266,7 @@ class Transformer(TokenModel):
         line = Line(question, _counted(question), question, asks=True, slots=0)
         at = self.position.places(line)
         mask = seen((question != PAD).flatten(0, 1))
-        x, _ = self._run(weights, "encoder", question, at, mask)
+        x = self._run(weights, "encoder", question, at, mask)
         sight = Sight(at.expand(question.shape).flatten(0, 1), mask, causal=False)
         names = self._names("decoder")
         found = {
@@ -280,13 +288,14 @@ class Transformer(TokenModel):
         at: Int[Tensor, "trial #batch pos"],
         mask: Mask | None,
         *,
-        past: list[Memory] | None = None,
+        past: Sequence[Memory] = (),
+        known: list[Memory] | None = None,
         others: list[Other] | None = None,
         scored: int | None = None,
-    ) -> tuple[Float[Tensor, "trial batch scored width"], list[Memory]]:
-        """All layers of a side, over tokens that follow the past; and the memory of every layer.
+    ) -> Float[Tensor, "trial batch scored width"]:
+        """All layers of a side, over tokens that follow the past: the last `scored` states, or all.
 
-        The states are those of the last `scored` places, or of all.
+        The memory of every layer is added to `known`.
         """
         columns = tokens.shape[-1] + (past[0].keys.shape[2] if past else 0)
         x = embedding(weights["token"], tokens)
@@ -297,16 +306,17 @@ class Transformer(TokenModel):
         x = x.flatten(1, 2)
         sight = Sight(at.expand(tokens.shape).flatten(0, 1), mask, causal=side == "decoder")
         style, names = self._style(side), self._names(side)
-        memories: list[Memory] = []
-        for layer, name in enumerate(names):
-            known = past[layer] if past else None
-            other = others[layer] if others else None
-            wanted = scored if layer == len(names) - 1 and scored != tokens.shape[-1] else None
-            x, memory = block(style, weights, name, x, sight, known, other, wanted)
-            memories.append(memory)
+        for number, name in enumerate(names):
+            earlier = past[number] if past else None
+            other = others[number] if others else None
+            wanted = scored if number == len(names) - 1 and scored != tokens.shape[-1] else None
+            x, memory = through(block, weights, style, name, x, sight, earlier, other, wanted)
+            if known is not None:
+                known.append(memory)
+            del memory  # it would be kept until the next layer has its own
         if self.norm == "pre":
             x = layer_norm(weights, f"{side}.norm", x)
-        return x.unflatten(1, (tokens.shape[1], -1)), memories
+        return x.unflatten(1, (tokens.shape[1], -1))
 
 
 def _counted(tokens: Int[Tensor, "trial batch pos"]) -> Int[Tensor, "trial 1 pos"]:
