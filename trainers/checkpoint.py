@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from trainers.config import NUMERICS
+from trainers.execution import Execution
 from trainers.result import Saved
 
 FORMAT = 1
@@ -53,10 +54,11 @@ class Found:
     damaged: tuple[Damaged, ...] = ()
 
 
-def fingerprint() -> dict[str, str]:
+def fingerprint(execution: Execution = Execution()) -> dict[str, str]:  # noqa: B008 - frozen
     """What beside the config decides the bits of a trial in this process; `prepare` comes first."""
     on_gpu = torch.cuda.is_available()
     return {
+        "execution": execution.words,
         "code": code_hash(),
         "torch": torch.__version__,
         "numerics": str(NUMERICS),
@@ -68,7 +70,10 @@ def fingerprint() -> dict[str, str]:
     }
 
 
-PORTABLE = frozenset({"code", "torch", "numerics"})
+_UNNAMED = {"execution": Execution().words}
+"""What a fingerprint that does not name it had, because there was nothing else then."""
+
+PORTABLE = frozenset({"code", "torch", "numerics", "execution"})
 """What of a fingerprint one machine can say of another on which the same program is installed."""
 
 
@@ -90,14 +95,19 @@ BESIDE_TRAINING = frozenset({"checkpoint.py", "measure.py", "memory.py", "predic
 
 def difference(then: Mapping[str, str], now: Mapping[str, str]) -> str:
     """What has changed from one fingerprint to another, in words; empty when nothing has."""
+    had = {**_UNNAMED, **then}
     return ", ".join(
-        f"{name} {then.get(name) or 'unknown'} -> {now.get(name) or 'none'}"
+        f"{name} {had.get(name) or 'unknown'} -> {now.get(name) or 'none'}"
         for name in now
-        if then.get(name, "") != now[name]
+        if had.get(name, "") != now[name]
     )
 
 
-def write_checkpoint(folder: Path, saved: Saved) -> Path:
+def write_checkpoint(
+    folder: Path,
+    saved: Saved,
+    execution: Execution = Execution(),  # noqa: B008 - frozen
+) -> Path:
     """Write one checkpoint and drop all but the newest two; the `.json` commits the `.pt`."""
     buffer = io.BytesIO()
     torch.save({"tensors": saved.tensors, "numbers": saved.numbers}, buffer)
@@ -109,7 +119,7 @@ def write_checkpoint(folder: Path, saved: Saved) -> Path:
         "step": saved.step,
         "size_bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
-        "fingerprint": fingerprint(),
+        "fingerprint": fingerprint(execution),
     }
     _replace(path, content)
     _replace(path.with_suffix(".json"), _sealed(record))

@@ -1,7 +1,8 @@
 """How the steps of a pack are run: which way, in how many parts, in how much memory."""
 
+import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Mode = Literal["eager", "compiled", "graphed"]
 
@@ -18,3 +19,24 @@ class Execution:
     mode: Mode = "eager"
     parts: int = 1
     recompute: bool = False
+
+    @property
+    def words(self) -> str:
+        """What of it decides the last bits of a result; a recomputed activation has the same."""
+        return self.mode if self.parts == 1 else f"{self.mode} in {self.parts} parts"
+
+
+def execution_of(words: str) -> Execution:
+    """The execution with these words.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = _WORDS.fullmatch(words)
+    if found is None:
+        raise ValueError(f"expected an execution like `eager` or `eager in 4 parts`, got {words}")
+    mode: Mode = next(mode for mode in get_args(Mode) if mode == found[1])
+    return Execution(mode, int(found[2] or 1))
+
+
+_WORDS = re.compile(rf"({'|'.join(get_args(Mode))})(?: in (\d{{1,6}}) parts)?")

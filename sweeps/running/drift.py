@@ -1,4 +1,4 @@
-"""Drift: code, torch or machine have changed since a trial was left, so its bits would, too."""
+"""Drift: code, torch, machine or execution have changed since a trial was left, so its bits would, too."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from sweeps.storage.ledger import Ledger, TrialFolder
 from sweeps.storage.start import Drift
 from trainers.checkpoint import PORTABLE, Found, difference, fingerprint, newest_fingerprint
+from trainers.execution import Execution, execution_of
 from trainers.machine import prepare
 from trainers.schema import InputError
 
@@ -16,24 +17,48 @@ class Drifted(InputError):  # noqa: N818 - it reads as what has happened
     """Open trials would go on under other code, torch or machine than that which began them."""
 
 
-def drift_of(folder: TrialFolder, found: Found) -> Drift | None:
+def execution_of_trial(folder: TrialFolder) -> Execution | None:
+    """How the trial was run that would go on, or whose points would come again; None before any.
+
+    Raises:
+        LedgerDamaged: the start of an attempt has changed since it was written.
+    """
+    attempts = folder.attempts()
+    if not attempts:
+        return None
+    saved, written = newest_fingerprint(attempts, folder.path.name), folder.last_written()
+    then = saved or (None if written is None else written.fingerprint)
+    return None if then is None else execution_of(then.get("execution", Execution().words))
+
+
+def drift_of(folder: TrialFolder, found: Found, execution: Execution) -> Drift | None:
     """What has changed since the state from which the trial would go on; None when nothing has."""
-    words = _words(folder, found.fingerprint if found.saved is not None else None, fingerprint())
+    then = found.fingerprint if found.saved is not None else None
+    words = _words(folder, then, fingerprint(execution))
     step = 0 if found.saved is None else found.saved.step
     return Drift(words, step) if words else None
 
 
-def refuse_drift(ledger: Ledger, keys: Iterable[str], *, trains_here: bool) -> None:
+def refuse_drift(
+    ledger: Ledger,
+    keys: Iterable[str],
+    *,
+    trains_here: bool,
+    execution: Execution | None = None,
+) -> None:
     """Look at those of these trials that are open, before anything is written.
 
-    Where other machines train, each of them looks at its own processor and threads.
+    Where other machines train, each of them looks at its own processor and threads. Without an
+    `execution` that is asked for, each goes on in its own.
 
     Raises:
         Drifted: one line with what has changed, and for how many trials.
         LedgerError: the files of a trial are damaged.
     """
     prepare()
-    now = fingerprint()
+    now = fingerprint(execution or Execution())
+    if execution is None:
+        del now["execution"]
     if not trains_here:
         now = {name: now[name] for name in now if name in PORTABLE}
     left = [

@@ -54,6 +54,26 @@ class Watchdog:
         self.longest_s, self._weight, self._pace_known = 0.0, weight, False
         self.alive()
 
+    def join(self, attempt: Path, weight: float) -> None:
+        """Watch over one more attempt, which trains with the others from now on."""
+        path = attempt / HANG_FILE
+        self._weight = max(self._weight, weight)
+        if self._paths:
+            os.link(self._paths[0], path)
+        else:  # the others have left, and the file with them
+            old, self._file = self._file, path.open("w")
+            self.alive()
+            if old is not None:
+                old.close()
+        self._paths.append(path)
+
+    def leave(self, attempt: Path) -> None:
+        """This attempt is over, while others go on."""
+        path = attempt / HANG_FILE
+        if path in self._paths:
+            self._paths.remove(path)
+            path.unlink(missing_ok=True)
+
     def alive(self) -> None:
         """A sign of life: the time starts anew."""
         self._measure()
@@ -81,6 +101,7 @@ class Watchdog:
         self._file = None
         for path in self._paths:
             path.unlink(missing_ok=True)
+        self._paths = []
 
     def _measure(self) -> None:
         if self._armed_at:
