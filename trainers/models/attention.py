@@ -89,8 +89,13 @@ def remember(
     at: Int[Tensor, "rows pos"],
 ) -> Memory:
     """Keys and values of every token of x."""
-    keys, values = linear(weights, f"{name}.memory", x).chunk(2, dim=-1)
-    return Memory(position.rotate(_split(keys, at, heads), at), _split(values, at, heads))
+    rows, places = at.shape
+    both = linear(weights, f"{name}.memory", x)
+    both = both.view(rows, places, 2, heads, -1).permute(2, 0, 3, 1, 4)
+    if _by_products(both):
+        both = both.contiguous()  # one copy here, instead of one of each later
+    keys, values = both.unbind()
+    return Memory(position.rotate(keys, at), values)
 
 
 def attend(
@@ -119,7 +124,7 @@ def attend(
             mask = terms if mask is None else terms + mask
     read = _read(queries, memory, mask)
     trials = weights[f"{name}.out.weight"].shape[0]
-    joined = read.transpose(1, 2).flatten(2).view(trials, -1, read.shape[1] * read.shape[3])
+    joined = read.transpose(1, 2).reshape(trials, -1, read.shape[1] * read.shape[3])
     return linear(weights, f"{name}.out", joined)
 
 
@@ -155,8 +160,7 @@ def _read(
     """
     places, width = queries.shape[2:]
     keys = memory.keys.shape[2]
-    fused = queries.device.type != "cpu" or places == 1 or keys > _FEW_KEYS or width > _NARROW
-    if fused or mask is None:
+    if places == 1 or mask is None or not _by_products(memory.keys):
         return F.scaled_dot_product_attention(queries, memory.keys, memory.values, attn_mask=mask)
     scores = torch.bmm(
         queries.reshape(-1, places, width), memory.keys.reshape(-1, keys, width).mT
@@ -166,12 +170,17 @@ def _read(
     return read.view(queries.shape)
 
 
+def _by_products(keys: Float[Tensor, "... pos dim"]) -> bool:
+    return keys.device.type == "cpu" and keys.shape[-2] <= _FEW_KEYS and keys.shape[-1] <= _NARROW
+
+
 def _softmax(scores: Float[Tensor, "rows head query key"]) -> Float[Tensor, "rows head query key"]:
     """Softmax over the keys; vector code takes less than 16 numbers of a row one at a time."""
     keys = scores.shape[-1]
     if keys >= _VECTOR:
         return scores.softmax(dim=-1)
-    return F.pad(scores, (0, _VECTOR - keys), value=-math.inf).softmax(dim=-1)[..., :keys]
+    padded = torch.constant_pad_nd(scores, (0, _VECTOR - keys), -math.inf)
+    return padded.softmax(dim=-1)[..., :keys]
 
 
 def _hiding(shown: Bool[Tensor, "#rows 1 #query key"]) -> Mask:

@@ -86,11 +86,11 @@ class Layout:
     def views(self, flat: Float[Tensor, "trial row"]) -> dict[str, Tensor]:
         """The parameters by name, as views: their gradients arrive as one flat tensor."""
         trials = flat.shape[0]
+        pieces = flat.split_with_sizes(self._sizes, dim=1)
+        # a vector has its shape already; each view less is two calls less, here and backward
         return {
-            name: piece.view(trials, *shape)
-            for (name, shape), piece in zip(
-                self._shapes, flat.split_with_sizes(self._sizes, dim=1), strict=False
-            )
+            name: piece if len(shape) == 1 else piece.view(trials, *shape)
+            for (name, shape), piece in zip(self._shapes, pieces, strict=False)
         }
 
     def decaying(self, flat: Float[Tensor, "trial row"]) -> list[Tensor]:
@@ -189,10 +189,10 @@ def linear(
     if weight.shape[-1] == 1:
         # a product with one column takes another kernel, whose bits depend on the number of trials
         return linear_map(weight, x) + bias.view(-1, *[1] * (x.ndim - 1))
+    added = bias if bias.shape[0] == 1 else bias.unsqueeze(1)
     if x.ndim == 3:
-        return torch.baddbmm(bias.unsqueeze(1), x, weight)
-    y = torch.baddbmm(bias.unsqueeze(1), x.flatten(1, -2), weight)
-    return y.unflatten(1, x.shape[1:-1])
+        return torch.baddbmm(added, x, weight)
+    return torch.baddbmm(added, x.flatten(1, -2), weight).unflatten(1, x.shape[1:-1])
 
 
 def linear_map(
@@ -232,7 +232,7 @@ def layer_norm(
     gain, shift = weights[f"{name}.gain"], weights[f"{name}.shift"]
     size = x.shape[-1:]
     if x.device.type == "cpu" and x.shape[0] == 1:
-        return F.layer_norm(x, size, gain.view(size), shift.view(size))
+        return F.layer_norm(x, size, gain.view(-1), shift.view(-1))
     # on a CPU one pass over each trial beats several over all of them, where trials are not tiny;
     # both give the same bits, but not to the gradients of gain and shift
     if x.device.type == "cpu" and (torch.is_grad_enabled() or x[0].numel() >= _MANY):
