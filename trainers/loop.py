@@ -1,12 +1,13 @@
 """train(trials): the training loop of a pack, as a stream of events."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import torch
 
-from trainers.batches import Batch, training_batch
+from trainers.batches import training_batch
 from trainers.config import TrialConfig
+from trainers.execution import Execution
 from trainers.pack import Pack, Start
 from trainers.result import Event
 
@@ -18,63 +19,106 @@ _AHEAD_NUMBERS = 1 << 20  # ... unless they hold more tokens or numbers than thi
 def train(
     starts: Sequence[Start],
     *,
+    waiting: Iterator[Start] = iter(()),  # noqa: B008 - nothing waits, whoever asks
+    execution: Execution = Execution(),  # noqa: B008 - frozen
     device: str = "cpu",
     save_every_s: float = 60.0,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
     """Train a pack: trials of equal shape, stacked. No trial's events depend on the others.
 
-    A trial that finishes is saved a last time before its outcome. Asked to stop, the pack saves
-    every trial and returns; such a trial has no outcome and can go on later.
+    When a trial has ended, the next one that is `waiting` takes its row. A trial that finishes is
+    saved a last time before its outcome. Asked to stop, the pack saves every trial and returns
+    without asking who is waiting; such a trial has no outcome and can go on later.
 
     Raises:
         ValueError: the trials cannot be stacked, or a saved state is of another trial.
 
     """
-    if len({start.config.stacks_with() for start in starts}) != 1:
-        raise ValueError("expected trials of equal shape in a pack")
+    if not starts:
+        raise ValueError("expected trials of equal shape in a pack, got none")
+    shape = starts[0].config.stacks_with()
     for start in starts:
-        if start.saved is not None and start.saved.key != start.config.key():
-            raise ValueError(
-                f"expected the state of trial {start.config.key()}, got {start.saved.key}"
-            )
+        _check(start, shape)
     pack = Pack.of(starts, torch.device(device))
-    made: Batch | None = None
-    ready = ahead = 0
-    size = pack.configs[0].batch_size
+    over = [number for number, row in enumerate(pack.rows) if row.ended]
+    if over:  # stopped before their outcome
+        yield from pack.end(over)
+        yield from _refill(pack, over, waiting, shape)
     saved_at = looked_at = time.monotonic()
-    whole = [row for row in range(len(pack.keys)) if pack.ended(row)]  # stopped before its outcome
-    if whole:
-        yield from pack.end(whole)
-        pack.keep([row for row in range(len(pack.keys)) if row not in whole])
-    while pack.keys:
-        if made is None or ready == ahead:
-            if made is None or not same_batch(pack.configs):
-                ahead = min(steps_ahead(pack.configs), pack.steps_left())
-                made = training_batch(pack.configs, pack.done, ahead, pack.device)
-            ready = 0
-        pack.step(made.part(ready * size, (ready + 1) * size))
-        ready += 1
-        due = [row for row in range(len(pack.keys)) if pack.reports(row)]
-        if due:
-            yield from pack.report(due)
-            over = [row for row in due if pack.ended(row) or pack.broke[row] >= 0]
-            if over:
-                yield from pack.saved([row for row in over if pack.broke[row] < 0])
-                yield from pack.end(over)
-                left = [row for row in range(len(pack.keys)) if row not in over]
-                pack.keep(left)
-                made = made.of(left)
+    while pack.rows:
+        if pack.ahead is None or pack.ahead.is_used_up:
+            _make(pack)
+        pack.advance()
         now = time.monotonic()
-        if not due and now - looked_at < _LOOK_EVERY_S:
+        over = []
+        if pack.quiet == 0:
+            due = pack.due()
+            yield from pack.report(due)
+            over = [row for row in due if pack.rows[row].ended or pack.rows[row].broke >= 0]
+            if over:
+                yield from pack.saved([row for row in over if pack.rows[row].broke < 0])
+                yield from pack.end(over)
+            pack.listen()
+        elif now - looked_at < _LOOK_EVERY_S:
             continue
-        looked_at = now
+        looked_at = now = time.monotonic()
         if should_stop():
-            yield from pack.saved(range(len(pack.keys)))
+            yield from pack.saved([row for row in range(len(pack.rows)) if row not in over])
             return
-        if pack.keys and now - saved_at > save_every_s:
-            yield from pack.saved(range(len(pack.keys)))
+        if over:
+            yield from _refill(pack, over, waiting, shape)
+        if now - saved_at > save_every_s:
+            yield from pack.saved(range(len(pack.rows)))
             saved_at = time.monotonic()
+
+
+def _check(start: Start, shape: str) -> None:
+    """Refuse what cannot be a row of a pack of this shape."""
+    if start.config.stacks_with() != shape:
+        raise ValueError("expected trials of equal shape in a pack")
+    if start.saved is not None and start.saved.key != start.config.key():
+        raise ValueError(f"expected the state of trial {start.config.key()}, got {start.saved.key}")
+
+
+def _refill(
+    pack: Pack, free: Sequence[int], waiting: Iterator[Start], shape: str
+) -> Generator[Event, None, None]:
+    """Give each free row to the next trial that waits; those that nobody takes leave the pack."""
+    joined: list[int] = []
+    for number in free:
+        while (start := next(waiting, None)) is not None:
+            _check(start, shape)
+            pack.take(number, start)
+            if not pack.rows[number].ended:
+                joined.append(number)
+                break
+            yield from pack.end([number])  # stopped before its outcome
+    if joined and pack.ahead is not None:
+        _show(pack, joined)
+    pack.settle([number for number in free if number not in joined])
+
+
+def _make(pack: Pack) -> None:
+    """Make the examples of the next steps."""
+    configs = pack.configs
+    repeats = same_batch(configs)
+    steps = 1 if repeats else min(steps_ahead(configs), pack.steps_left())
+    made = training_batch(configs, pack.done, steps, pack.device)
+    pack.show(made, steps, repeats=repeats)
+
+
+def _show(pack: Pack, joined: Sequence[int]) -> None:
+    """Make the examples of trials that have joined, for the steps whose examples the others have."""
+    assert pack.ahead is not None
+    configs = [pack.rows[number].config for number in joined]
+    if pack.ahead.repeats and not same_batch(configs):
+        pack.ahead = None
+        return
+    steps = 1 if pack.ahead.repeats else pack.ahead.steps - pack.ahead.used
+    if steps:
+        done = [pack.rows[number].done for number in joined]
+        pack.ahead.replace(joined, training_batch(configs, done, steps, pack.device))
 
 
 def same_batch(configs: Sequence[TrialConfig]) -> bool:
