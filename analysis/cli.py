@@ -5,6 +5,8 @@ Only here are imports inside functions, so that a command waits for what it need
 
 from __future__ import annotations
 
+import atexit
+import gc
 import json
 import os
 import re
@@ -175,7 +177,8 @@ def report(
     from analysis.reporting.show import show_claims
     from analysis.study import study
     from analysis.tracked import load_runs
-    from sweeps.tracking import attach_report, check_artifacts, tracker_uri
+    from sweeps.address import tracker_uri
+    from sweeps.tracking import attach_report, check_artifacts
 
     context.with_resource(private_files())
     uri = tracker_uri(tracking, storage)
@@ -396,6 +399,10 @@ def list_laws(name: LawName = None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    # What torch, Ray and MLflow make on import stays: looking through it for garbage, again and again
+    # and once more at the end, takes a third of their time.
+    gc.set_threshold(50_000, 50, 50)
+    atexit.register(gc.freeze)
     # The matrices of a fit are small: threads that share one cost more than they bring.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     given = list(sys.argv[1:] if arguments is None else arguments)

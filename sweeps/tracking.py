@@ -9,8 +9,6 @@ from urllib.request import urlopen
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from sweeps.publishing import published, tracker, views
 from sweeps.publishing.artifact_place import refuse_other_place
@@ -18,8 +16,6 @@ from sweeps.spec import Sweep, from_resolved
 from trainers.schema import InputError, flattened
 
 _REPORT = "report.html"
-_SERVERS = ("http", "https")
-_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
 @dataclass(frozen=True)
@@ -33,31 +29,6 @@ class TrackedTrial:
     fields: dict[str, Any]  # the resolved config by dotted path: {"encoding.base": 30, "seed": 1}
     metrics: dict[str, float]  # the last value of each metric, with params, flops, examples, wall_s
     details: dict[str, Any]  # what is not a number: {"learned": [1, 2, 3]}
-
-
-def tracker_uri(given: str | None, storage: Path) -> str:
-    """The tracker that the user names; without one, a SQLite file in the storage folder.
-
-    Raises:
-        InputError: MLflow keeps no runs at such an address; its password is not repeated.
-    """
-    if given is None:
-        return f"sqlite:///{storage.resolve()}/mlflow.db"
-    scheme = given.partition("://")[0] if "://" in given else ""
-    kind = scheme.partition("+")[0]
-    if kind not in (*_SERVERS, *_DATABASES):
-        known = ", ".join(f"{each}://" for each in (*_SERVERS, *_DATABASES))
-        raise InputError(f"--tracking: expected an address with {known}, got {scheme or 'none'}")
-    if kind in _DATABASES:
-        try:
-            make_url(given).get_dialect().import_dbapi()
-        except (ArgumentError, NoSuchModuleError) as error:
-            raise InputError(f"--tracking: expected the address of a {kind} database") from error
-        except ModuleNotFoundError as error:
-            raise InputError(
-                f"--tracking: expected the driver {error.name} to be installed for {scheme}"
-            ) from error
-    return given
 
 
 def read_trials(uri: str, sweep_name: str) -> tuple[Sweep, tuple[TrackedTrial, ...]]:

@@ -35,9 +35,9 @@ def _tracker_findings(tracking: str | None, storage: Path) -> list[tuple[str, st
     """Whether MLflow answers where runs would be published."""
     if importlib.util.find_spec("mlflow") is None:
         return []
+    from sweeps.address import tracker_uri
     from sweeps.publishing.reach import absence
     from sweeps.secrets import masked
-    from sweeps.tracking import tracker_uri
 
     try:
         uri = tracker_uri(tracking, storage)

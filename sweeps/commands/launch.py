@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from sweeps.planning.cost import Price
     from sweeps.planning.plan import Plan
+    from sweeps.publishing.late import LatePublisher
     from sweeps.publishing.publisher import Publisher
     from sweeps.running.drive import Train
     from sweeps.searching.drive import TrainSearch
@@ -131,8 +132,7 @@ def launch(
     if not allow_drift:
         refuse_drift(ledger, [trial.key for trial in trials.trials], trains_here=address is None)
     if address is not None:
-        workers = _checked(address, storage, wanted)
-    _ask_tracker(tracking, storage, trials.sweep.name, console)
+        workers = _checked(address, storage, wanted, context)
     publisher = _publisher(trials, ledger, tracking, console)
     where = (
         InProcess(device, save_every, allow_drift)
@@ -173,7 +173,12 @@ def _prepared(address: str | None, *, inline: bool, insecure: bool) -> str | Non
     if address is None:
         prepare_own()
         return None
-    return prepare_joining(address, insecure=insecure)
+    return prepare_joining(address, insecure=insecure, meanwhile=_import_torch)
+
+
+def _import_torch() -> None:
+    """Every plan needs it, and it takes as long as the cluster's answer."""
+    import torch  # noqa: F401 # pyright: ignore[reportUnusedImport]
 
 
 def _suggested(searched: Outline, ledger: Ledger, *, inline: bool) -> Plan:
@@ -187,7 +192,7 @@ def _suggested(searched: Outline, ledger: Ledger, *, inline: bool) -> Plan:
 
 
 def _driver(
-    trials: Plan, ledger: Ledger, means: _Means, publisher: Publisher | None, console: Console
+    trials: Plan, ledger: Ledger, means: _Means, publisher: LatePublisher | None, console: Console
 ) -> tuple[float, Callable[[], bool]]:
     """The seconds that a planned sweep takes, and what runs it."""
     from sweeps.planning.cost import learn_from, price, refuse_beyond_limits
@@ -212,7 +217,7 @@ def _search_driver(
     trials: Plan,
     ledger: Ledger,
     means: _Means,
-    publisher: Publisher | None,
+    publisher: LatePublisher | None,
     console: Console,
 ) -> tuple[float, Callable[[], bool]]:
     """The seconds that a search takes, and what runs it."""
@@ -226,35 +231,45 @@ def _search_driver(
     return survey.seconds, run
 
 
-def _ask_tracker(tracking: str | None, storage: Path, name: str, console: Console) -> None:
-    """Say so when MLflow does not answer; training does not wait for it."""
-    if importlib.util.find_spec("mlflow") is None:
-        return
-    from sweeps.publishing.reach import absence
-    from sweeps.tracking import tracker_uri
+def _checked(address: str, storage: Path, wanted: Workers, context: typer.Context) -> int:
+    """The number of workers of a cluster, each of whose nodes has passed; we stay connected to it."""
+    from sweeps.running.cluster import cluster
+    from sweeps.running.nodes import checked, warm_up
 
-    why = absence(tracker_uri(tracking, storage))
-    if why:
-        text = f"MLflow does not answer yet: {why}\n  if it stays so: lawsweep sync {name}, later"
-        console.print(text, style="yellow", markup=False, highlight=False)
-
-
-def _checked(address: str, storage: Path, wanted: Workers) -> int:
-    """The number of workers of a cluster, each of whose nodes has passed."""
-    from sweeps.running.nodes import checked
-
-    return checked(address, storage, wanted)
+    context.with_resource(cluster(address, workers=0))
+    count = checked(address, storage, wanted)
+    warm_up(wanted)
+    return count
 
 
 def _publisher(
     trials: Plan, ledger: Ledger, tracking: str | None, console: Console
-) -> Publisher | None:
-    """What publishes to MLflow; nothing on a machine without it, whose folder is published elsewhere."""
+) -> LatePublisher | None:
+    """What publishes to MLflow; nothing on a machine without it, whose folder is published elsewhere.
+
+    Says so when MLflow does not answer; training does not wait for it.
+    """
     if importlib.util.find_spec("mlflow") is None:
         console.print("MLflow is not installed: copy the storage folder, and `lawsweep sync` there")
         return None
-    from sweeps.publishing.publisher import Publisher
-    from sweeps.tracking import tracker_uri
+    from sweeps.address import tracker_uri
+    from sweeps.publishing.late import LatePublisher
 
-    records = [trial.record() for trial in trials.trials]
-    return Publisher(tracker_uri(tracking, ledger.root), ledger, trials.sweep, records)
+    name, uri = trials.sweep.name, tracker_uri(tracking, ledger.root)
+    if tracking is not None:
+        from sweeps.publishing.reach import absence
+
+        why = absence(uri)
+        if why:
+            text = (
+                f"MLflow does not answer yet: {why}\n  if it stays so: lawsweep sync {name}, later"
+            )
+            console.print(text, style="yellow", markup=False, highlight=False)
+
+    def made() -> Publisher:
+        from sweeps.publishing.publisher import Publisher
+
+        records = [trial.record() for trial in trials.trials]
+        return Publisher(uri, ledger, trials.sweep, records)
+
+    return LatePublisher(made)

@@ -40,9 +40,9 @@ def sync(
     tracking: TrackingOption = None,
 ) -> None:
     """Publish to MLflow what is not yet published; to another server with --tracking."""
+    from sweeps.address import tracker_uri
     from sweeps.publishing.publisher import Publisher
     from sweeps.storage.ledger import Ledger
-    from sweeps.tracking import tracker_uri
 
     context.with_resource(private_files())
     folder = Ledger(storage).sweep(name)
@@ -103,8 +103,8 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
 ) -> None:
     """Serve MLflow on this machine alone, and print the links to each sweep's own pages."""
+    from sweeps.address import tracker_uri
     from sweeps.inspecting.serve import LOG, serve
-    from sweeps.tracking import tracker_uri
 
     context.with_resource(private_files())
     uri = tracker_uri(tracking, storage)

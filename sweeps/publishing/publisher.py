@@ -15,6 +15,7 @@ from sweeps.publishing import pages, tracker
 from sweeps.publishing.background import in_background, side_by_side
 from sweeps.publishing.backlog import Backlog, Standing
 from sweeps.publishing.connection import Connection
+from sweeps.publishing.late import Published
 from sweeps.publishing.published import Row
 from sweeps.publishing.turn import TurnTaken, turn
 from sweeps.search import whole_count
@@ -26,16 +27,6 @@ _LONGEST_PAUSE_S = 60.0
 _ESTIMATE_EVERY_S = 30.0  # the time that is left changes always; the tracker need not follow
 _LOOK_AGAIN_S = 30.0  # what a hanging tracker was asked it may do later, unseen by our next search
 _TRIES = 3
-
-
-@dataclass(frozen=True)
-class Published:
-    """What one pass has sent, in points of curves, and what kept it from sending the rest."""
-
-    points_sent: int
-    points_left: int
-    error: str | None  # one line without credentials
-    locked: bool = False  # another process publishes this sweep to this tracker
 
 
 @dataclass

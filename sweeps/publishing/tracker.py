@@ -19,6 +19,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from sweeps.address import DATABASES
 from sweeps.publishing import pages, published, views
 from sweeps.publishing.artifact_place import refuse_other_place
 from sweeps.publishing.datasets import SOURCE_TYPE, DataSet
@@ -44,12 +45,11 @@ PARENT = "mlflow.parentRunId"
 _PER_PAGE = 250  # runs; a slow server must answer before we give up
 _AT_ONCE = 4  # trials; while the tracker writes one, the next is read and encoded
 _VIEW = "mlflow.sharedViewState."
-_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
 def is_database(uri: str) -> bool:
     """Whether MLflow itself would open this store, without a server in between."""
-    return uri.partition(":")[0].partition("+")[0] in _DATABASES
+    return uri.partition(":")[0].partition("+")[0] in DATABASES
 
 
 def connect(uri: str) -> MlflowClient:
@@ -64,8 +64,6 @@ def connect(uri: str) -> MlflowClient:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     # Every attempt to reach a server that is away; `Published.error` says it once.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-    # A page of SQLAlchemy for every call while a database is away.
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     if uri.startswith("sqlite:///"):
         durable.make_folder(Path(uri.removeprefix("sqlite:///")).parent)
     elif is_database(uri):

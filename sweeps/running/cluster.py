@@ -42,12 +42,17 @@ class Node:
 def cluster(address: str | None, workers: int) -> Iterator[None]:
     """Be connected to Ray while the block runs; without an address, to a cluster started for it.
 
+    Inside another such block it is the same connection: a new one costs seconds.
+
     `sweeps.running.joining` has set before how Ray asks for a token, and has looked who is there.
 
     Raises:
         InputError: nothing answers at the address; or the cluster asks nobody for a token and can be
             reached from other machines.
     """
+    if ray.is_initialized():
+        yield
+        return
     # the default of later versions; Ray warns without it
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)  # the progress screen says what a user needs
@@ -110,10 +115,13 @@ def worker_count(wanted: Workers) -> int:
     Raises:
         InputError: no node has a GPU of the kind that is wanted, and none is to come.
     """
-    if wanted.count is not None:
-        return wanted.count
+    return max(1, room(wanted)) if wanted.count is None else wanted.count
+
+
+def room(wanted: Workers) -> int:
+    """For how many workers there is room on the nodes that are there now."""
     taken = resources(wanted)
-    return max(1, sum(_room(node, taken) for node in _suited(wanted)))
+    return sum(_room(node, taken) for node in _suited(wanted))
 
 
 def can_train(node: Node) -> bool:

@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from rich.console import Console
 
 from sweeps.planning.cost import Pack, Price
+from sweeps.publishing.late import LatePublisher, Published
 from sweeps.publishing.provenance import write_provenance
 from sweeps.running.breaker import Breaker, alike
 from sweeps.running.halted import Halted
@@ -22,9 +23,6 @@ from sweeps.watching.forecast import Forecast
 from sweeps.watching.progress import Screen
 from sweeps.watching.watch import Watch
 from trainers.result import Outcome
-
-if TYPE_CHECKING:
-    from sweeps.publishing.publisher import Published, Publisher
 
 _LOOK_EVERY_S = 1.0
 _MOST_REASONS = 3
@@ -51,7 +49,7 @@ def drive(
     ledger: Ledger,
     *,
     train: Train,
-    publisher: "Publisher | None",
+    publisher: LatePublisher | None,
     console: Console,
 ) -> bool:
     """Train the open trials of a plan; True when every trial has an outcome and none failed.
@@ -116,7 +114,7 @@ def held(folder: SweepFolder, console: Console) -> Iterator[Hold]:
 
 @contextmanager
 def published(
-    publisher: "Publisher | None",
+    publisher: LatePublisher | None,
     name: str,
     records: Sequence[Mapping[str, Any]],
     console: Console,
@@ -139,7 +137,7 @@ def _forecast(price: Price) -> Forecast:
 
 
 def _publish_rest(
-    publisher: "Publisher", name: str, records: Sequence[Mapping[str, Any]], console: Console
+    publisher: LatePublisher, name: str, records: Sequence[Mapping[str, Any]], console: Console
 ) -> None:
     """Publish what is left, in a time that even all points of these trials would need; say so."""
     points = sum(record["config"]["evaluation"]["points"] for record in records)
@@ -154,7 +152,7 @@ def _publish_rest(
         notice.cancel()
 
 
-def _say_what_waits(published: "Published", name: str, console: Console) -> None:
+def _say_what_waits(published: Published, name: str, console: Console) -> None:
     """Say what the tracker does not have yet, if anything."""
     if published.error is not None:
         text = f"{published.points_left:,} points are not published yet: {published.error}"
@@ -163,7 +161,7 @@ def _say_what_waits(published: "Published", name: str, console: Console) -> None
 
 
 @contextmanager
-def watched(watch: Watch, publisher: "Publisher | None", console: Console) -> Iterator[None]:
+def watched(watch: Watch, publisher: LatePublisher | None, console: Console) -> Iterator[None]:
     """Show the sweep's progress from the ledger while the block trains."""
     over = threading.Event()
 
@@ -173,7 +171,7 @@ def watched(watch: Watch, publisher: "Publisher | None", console: Console) -> It
                 last = over.wait(_LOOK_EVERY_S)
                 snapshot = watch.snapshot()
                 if publisher is not None:
-                    publisher.seconds_left = snapshot.left_s
+                    publisher.expect(snapshot.left_s)
                 screen.update(snapshot)
                 if last:
                     return

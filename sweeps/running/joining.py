@@ -7,7 +7,7 @@ import re
 import secrets
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,10 +59,13 @@ def prepare_own() -> None:
     os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
-def prepare_joining(address: str, *, insecure: bool) -> str:
+def prepare_joining(
+    address: str, *, insecure: bool, meanwhile: Callable[[], None] = lambda: None
+) -> str:
     """Set what Ray reads when it is imported, for the cluster at `address`; returns host:port.
 
     The cluster is asked twice, in processes of their own: as a stranger, and with this user's token.
+    `meanwhile` is done while they wait for it.
 
     Raises:
         InputError: no address, nobody there, no token or a wrong one; or the cluster asks nobody for
@@ -75,6 +78,7 @@ def prepare_joining(address: str, *, insecure: bool) -> str:
     asked = [_started(address, {**without, "RAY_AUTH_MODE": "disabled"})]
     if not token.problem:
         asked.append(_started(address, {**os.environ, "RAY_AUTH_MODE": "token"}))
+    meanwhile()
     answers = [_answer(address, process) for process in asked]
     found = answers[0].get("address", address)
     if answers[0]["answer"] == "away":

@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from rich.console import Console
 
 from sweeps.planning.cost import Price, PricedTrial
+from sweeps.publishing.late import LatePublisher
 from sweeps.publishing.provenance import write_provenance
 from sweeps.running.drive import Hold, conclude, held, published, watched
 from sweeps.searching.book import Book, kept
@@ -18,9 +19,6 @@ from sweeps.storage.sweep_folder import SweepFolder
 from sweeps.watching.device_use import DeviceUse
 from sweeps.watching.watch import Watch
 from trainers.schema import InputError
-
-if TYPE_CHECKING:
-    from sweeps.publishing.publisher import Publisher
 
 
 class TrainSearch(Protocol):
@@ -41,7 +39,7 @@ def drive_search(
     ledger: Ledger,
     *,
     train: TrainSearch,
-    publisher: "Publisher | None",
+    publisher: LatePublisher | None,
     console: Console,
 ) -> bool:
     """Suggest and train; True when the search has all its trials, each has an outcome and none failed.

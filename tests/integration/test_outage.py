@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.address import tracker_uri
 from sweeps.publishing import published, tracker
 from sweeps.publishing.publisher import Publisher
 from sweeps.storage.ledger import Ledger
-from sweeps.tracking import attach_report, read_trials, tracker_uri
+from sweeps.tracking import attach_report, read_trials
 from tests.integration import sweeping
 from tests.integration.tracked import assert_complete, runs_by_key
 from tests.integration.trackers import Server, over_sqlite

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.address import tracker_uri
 from sweeps.publishing import published, tracker, views
 from sweeps.publishing.publisher import Publisher
 from sweeps.storage.ledger import Ledger
@@ -14,7 +15,6 @@ from sweeps.tracking import (
     links,
     read_trials,
     server_command,
-    tracker_uri,
 )
 from tests.integration.tracked import assert_complete, history, runs_by_key
 from tests.integration.trackers import free_port

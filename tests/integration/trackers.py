@@ -27,7 +27,7 @@ from typing import Any
 
 import pytest
 
-from sweeps.tracking import tracker_uri
+from sweeps.address import tracker_uri
 
 _UP_WITHIN_S = 120.0  # two idle cores need 8 s, busy ones a minute
 _DOWN_WITHIN_S = 30.0
