@@ -1,7 +1,7 @@
 """How much memory a pack takes while it trains, found without taking it."""
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -13,37 +13,77 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from trainers.batches import Batch, NumberBatch, TokenBatch
 from trainers.config import TrialConfig
 from trainers.data.shape import NumberShape
+from trainers.execution import Execution, Mode
 from trainers.loop import steps_ahead
-from trainers.losses import training_loss
+from trainers.losses import counts_of, training_loss
 from trainers.models.stack import Layout
+from trainers.step import add_gradient, parts_of
 
 _NUMBER_BYTES = 8  # of a token, and of a real number before it is rounded
 _HOLES = 1.12  # a heap holds more than what is alive: 1.06 to 1.25 times, measured at six shapes
+_BUSY = 64  # examples of a part that keep a device busy
 _COPIES = 3  # of the examples made ahead, while they are made
 
 
-def training_bytes(configs: Sequence[TrialConfig], device: str = "cpu") -> int:
+def training_bytes(
+    configs: Sequence[TrialConfig],
+    device: str = "cpu",
+    execution: Execution = Execution(),  # noqa: B008 - frozen
+) -> int:
     """Most memory that a pack has at one time: weights, moments, gradient, activations, examples.
 
-    One step is played with tensors that have a shape and no content, and what is alive is counted.
-    The gradient of all weights is one tensor, for which freed activations leave no room in one
-    piece, so it is counted on top of them. Python and torch themselves take some 300 MB more.
+    One step is played with tensors that have a shape and no content, and what is alive is counted; of
+    a batch in parts the largest part. Of a whole batch the gradient of all weights is one tensor, for
+    which freed activations leave no room in one piece, so it is counted on top of them. Python and
+    torch themselves take some 300 MB more.
     """
     config = configs[0]
     layout = Layout(config.parameters())
     with FakeTensorMode(allow_non_fake_inputs=True), _Alive() as alive:  # tables have content
-        flat = torch.empty(len(configs), layout.row, device=device, requires_grad=True)
+        flat = torch.empty(len(configs), layout.row, device=device)
         moments = torch.empty(2, len(configs), layout.row, device=device)
         batch = _batch(configs, torch.device(device))
-        loss = training_loss(config, layout.views(flat), batch)
-        forward = alive.now
-        (gradient,) = torch.autograd.grad(loss.sum(), flat)
+        counts = counts_of(batch)
+        if execution.parts == 1 and not execution.recompute:
+            flat.requires_grad_()
+            loss = training_loss(config, layout.views(flat), batch, counts)
+            gradient_at = alive.now + flat.nbytes
+            (gradient,) = torch.autograd.grad(loss.sum(), flat)
+        else:
+            gradient_at = 0
+            gradient = torch.zeros_like(flat)
+            part = next(parts_of(batch, execution.parts))
+            add_gradient(config, layout, flat, part, counts, gradient, execution)
         del moments, gradient
     examples = steps_ahead(configs) * config.batch_size * len(configs)
-    step = max(alive.peak, forward + flat.nbytes)
+    step = max(alive.peak, gradient_at)
     return (
         round(_HOLES * step) + _COPIES * examples * config.training_shape().numbers * _NUMBER_BYTES
     )
+
+
+def fitting_execution(
+    configs: Sequence[TrialConfig], device: str, free_bytes: int, mode: Mode = "eager"
+) -> Execution | None:
+    """The fastest way to train a pack in so much free memory; None when there is none.
+
+    After memory has run out in one way, what that was predicted to take, less a tenth, is what is free.
+    """
+    for execution in executions(configs[0].batch_size, mode):
+        if training_bytes(configs, device, execution) <= free_bytes:
+            return execution
+    return None
+
+
+def executions(batch_size: int, mode: Mode = "eager") -> Iterator[Execution]:
+    """Ways to train in ever less memory, the fastest first.
+
+    A part costs nothing while it is large enough to keep a device busy; then making activations again
+    costs a third of the time; smaller parts come last.
+    """
+    halves = [2**power for power in range(batch_size.bit_length()) if 2**power <= batch_size]
+    yield from (Execution(mode, parts) for parts in halves if parts * _BUSY <= batch_size)
+    yield from (Execution(mode, parts, recompute=True) for parts in halves)
 
 
 def _batch(configs: Sequence[TrialConfig], device: torch.device) -> Batch:

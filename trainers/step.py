@@ -1,6 +1,7 @@
 """The loss of every trial of a pack on one batch, and its gradient."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -28,14 +29,15 @@ def gradient_of(
 
     Taken in parts, the losses of the parts add up to the loss of the whole batch.
     """
-    if execution.parts == 1:
-        return _gradient(config, layout, flat, batch, counts_of(batch), execution)
-    loss, gradient = flat.new_zeros(flat.shape[0]), torch.zeros_like(flat)
     counts = counts_of(batch)
+    if execution.parts == 1 and not execution.recompute:
+        flat = flat.detach().requires_grad_()
+        loss = training_loss(config, layout.views(flat), batch, counts)
+        (gradient,) = torch.autograd.grad(loss.sum(), flat)
+        return loss.detach(), gradient
+    loss, gradient = flat.new_zeros(flat.shape[0]), torch.zeros_like(flat)
     for part in parts_of(batch, execution.parts):
-        part_loss, part_gradient = _gradient(config, layout, flat, part, counts, execution)
-        loss += part_loss
-        gradient += part_gradient
+        loss += add_gradient(config, layout, flat, part, counts, gradient, execution)
     return loss, gradient
 
 
@@ -50,29 +52,30 @@ def parts_of(batch: Batch, parts: int) -> Iterator[Batch]:
         first = last
 
 
-def loss_of(
+def add_gradient(
     config: TrialConfig,
     layout: Layout,
     flat: Flat,
-    batch: Batch,
+    part: Batch,
     counts: Counts,
+    gradient: Flat,
     execution: Execution,
 ) -> Loss:
-    """The loss of each trial; what the backward pass needs is kept, or not."""
-    weights = layout.views(flat)
+    """The loss of a part of a batch, whose whole has these counts; its gradient is added in place.
+
+    Each parameter's gradient is added as soon as it is there, so that there is never another one of
+    all weights.
+    """
+    weights = layout.views(flat.detach())
+    for weight, sums in zip(weights.values(), layout.views(gradient).values(), strict=True):
+        weight.requires_grad_().register_post_accumulate_grad_hook(partial(_move_gradient, sums))
     kept = Recomputed(weights) if execution.recompute else weights
-    return training_loss(config, kept, batch, counts)
+    loss = training_loss(config, kept, part, counts)
+    loss.sum().backward()
+    return loss.detach()
 
 
-def _gradient(
-    config: TrialConfig,
-    layout: Layout,
-    flat: Flat,
-    batch: Batch,
-    counts: Counts,
-    execution: Execution,
-) -> tuple[Loss, Flat]:
-    flat = flat.detach().requires_grad_()
-    loss = loss_of(config, layout, flat, batch, counts, execution)
-    (gradient,) = torch.autograd.grad(loss.sum(), flat)
-    return loss.detach(), gradient
+def _move_gradient(sums: Tensor, weight: Tensor) -> None:
+    assert weight.grad is not None  # it has just been made
+    sums.add_(weight.grad)
+    weight.grad = None

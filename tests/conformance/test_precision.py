@@ -8,7 +8,7 @@ import torch
 
 from tests.trials import gcd_fields, square_fields
 from trainers import models
-from trainers.batches import training_batch
+from trainers.batches import TokenBatch, training_batch
 from trainers.config import TrialConfig, trial_config
 from trainers.forward import generated, predicted, states_and_logits
 from trainers.loop import train
@@ -139,6 +139,7 @@ def test_greedy_answers_and_their_logits_are_made_in_the_same_precision() -> Non
     layout = Layout(config.parameters())
     weights = layout.views(layout.start([1, 2]))
     batch = training_batch([config] * 2, [0, 0], 1, CPU)
+    assert isinstance(batch, TokenBatch)
     with torch.no_grad():
         _, logits = states_and_logits(config, weights, batch)
         answers = generated(config, weights, batch.question, batch.answer.shape[-1])
