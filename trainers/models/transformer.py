@@ -266,15 +266,12 @@ class Transformer(TokenModel):
         line = Line(question, _counted(question), question, asks=True, slots=0)
         at = self.position.places(line)
         mask = seen((question != PAD).flatten(0, 1))
-        x = self._run(weights, "encoder", question, at, mask)
+        x = self._run(weights, "encoder", question, at, mask).flatten(1, 2)
         sight = Sight(at.expand(question.shape).flatten(0, 1), mask, causal=False)
         names = self._names("decoder")
         found = {
             name: Other(
-                remember(
-                    weights, f"{name}.cross", self.heads, x.flatten(1, 2), self.position, sight.at
-                ),
-                sight,
+                remember(weights, f"{name}.cross", self.heads, x, self.position, sight.at), sight
             )
             for name in dict.fromkeys(names)
         }
@@ -316,7 +313,7 @@ class Transformer(TokenModel):
             del memory  # it would be kept until the next layer has its own
         if self.norm == "pre":
             x = layer_norm(weights, f"{side}.norm", x)
-        return x.unflatten(1, (tokens.shape[1], -1))
+        return x.view(*tokens.shape[:2], -1, self.width)
 
 
 def _counted(tokens: Int[Tensor, "trial batch pos"]) -> Int[Tensor, "trial 1 pos"]:
