@@ -41,7 +41,7 @@ class Line:
     @property
     def chance(self) -> Int[Tensor, "trial batch"]:
         """64 bits that look random and are a function of the question's true tokens alone."""
-        place = self.at.new_tensor(range(1, self.question.shape[-1] + 1))
+        place = torch.arange(1, self.question.shape[-1] + 1, device=self.at.device)
         # padding counts for nothing, so that the bits do not depend on how far a batch is padded
         word = mix_tensor(mix_tensor(place) + self.question) * (self.question != PAD)
         return mix_tensor(word.sum(dim=-1))

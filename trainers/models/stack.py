@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the field's own name for it)
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from trainers.data.draws import START, Draws
 
@@ -192,7 +193,7 @@ def linear(
     added = bias if bias.shape[0] == 1 else bias.unsqueeze(1)
     if x.ndim == 3:
         return torch.baddbmm(added, x, weight)
-    return torch.baddbmm(added, x.flatten(1, -2), weight).unflatten(1, x.shape[1:-1])
+    return torch.baddbmm(added, x.flatten(1, -2), weight).view(*x.shape[:-1], -1)
 
 
 def linear_map(
@@ -209,6 +210,11 @@ def can_look(tensor: Tensor) -> bool:
     with which memory is counted has none.
     """
     return tensor.device.type == "cpu" and type(tensor) is Tensor
+
+
+def is_traced() -> bool:
+    """Whether operations are written down, to be compiled, and not done."""
+    return get_proxy_mode() is not None
 
 
 def elementwise(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -232,10 +238,11 @@ def layer_norm(
     gain, shift = weights[f"{name}.gain"], weights[f"{name}.shift"]
     size = x.shape[-1:]
     if x.device.type == "cpu" and x.shape[0] == 1:
-        return F.layer_norm(x, size, gain.view(-1), shift.view(-1))
+        return torch.layer_norm(x, size, gain.view(-1), shift.view(-1))
     # on a CPU one pass over each trial beats several over all of them, where trials are not tiny;
-    # both give the same bits, but not to the gradients of gain and shift
-    if x.device.type == "cpu" and (torch.is_grad_enabled() or x[0].numel() >= _MANY):
+    # both give the same bits, but not to the gradients of gain and shift. A compiler fuses the passes
+    large = torch.is_grad_enabled() or x[0].numel() >= _MANY
+    if x.device.type == "cpu" and large and not is_traced():
         trials = zip(x.unbind(), gain.unbind(), shift.unbind(), strict=True)
         return torch.stack([F.layer_norm(own, size, g, s) for own, g, s in trials])
     own = (-1, *[1] * (x.ndim - 2), *size)

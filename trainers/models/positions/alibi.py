@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from trainers.models.position import RelativePosition
 from trainers.models.stack import Parameter, Weights
+from trainers.models.tables import kept
 
 
 class Alibi(RelativePosition):
@@ -38,7 +39,7 @@ class Alibi(RelativePosition):
         *,
         causal: bool,
     ) -> Float[Tensor, "1 head query key"]:
-        slope = queries.new_tensor(slopes(queries.shape[1]))
+        slope = _slopes(queries.shape[1], queries.device).to(queries.dtype)
         key = torch.arange(keys.shape[2], device=keys.device)
         distance = (key[-queries.shape[2] :, None] - key).abs()
         return -slope[None, :, None, None] * distance
@@ -46,6 +47,11 @@ class Alibi(RelativePosition):
     @override
     def products(self) -> int:
         return 0
+
+
+@kept  # a captured step may copy nothing from the host
+def _slopes(heads: int, device: torch.device) -> Float[Tensor, " head"]:
+    return torch.tensor(slopes(heads), device=device)
 
 
 def slopes(heads: int) -> list[float]:

@@ -41,7 +41,9 @@ class Randomised(AddedPosition):
 
     @override
     def places(self, line: Line) -> Int[Tensor, "trial batch pos"]:
-        total = torch.as_tensor(line.total, device=line.at.device).expand(line.chance.shape)
+        total = line.total  # a number must not be copied to the device: a captured step cannot
+        if isinstance(total, int):
+            total = torch.full_like(line.chance, total)
         column = torch.arange(line.question.shape[-1] + line.slots, device=line.at.device)
         bits = mix_tensor(line.chance[..., None] ^ mix_tensor(column + 1))
         free = (self.range - total).clamp(min=0)[..., None]
