@@ -10,6 +10,7 @@ from torch import Tensor
 
 from trainers.models.position import Position
 from trainers.models.stack import Parameter, Weights, linear, linear_parameters
+from trainers.models.tables import kept
 
 Mask = Float[Tensor, "#rows 1 #query key"]
 """Added to scores: 0 where a query may look at a key, else -inf; rows are trials times examples."""
@@ -130,9 +131,10 @@ def attend(
 
 def seen(present: Bool[Tensor, "rows key"]) -> Mask:
     """Every place sees the present ones."""
-    return _hiding(present[:, None, None, :])
+    return torch.where(present, 0.0, -math.inf)[:, None, None, :]
 
 
+@kept
 def before(places: int, device: torch.device) -> Mask:
     """Each place sees itself and those before it, in lines without padding."""
     return torch.full((1, 1, places, places), -math.inf, device=device).triu_(1)
@@ -144,9 +146,16 @@ def seen_before(present: Bool[Tensor, "rows pos"]) -> Mask:
     Padding sees itself as well: the softmax of an empty row would be NaN.
     """
     places = present.shape[-1]
-    earlier = torch.ones(places, places, dtype=torch.bool, device=present.device).tril(-1)
-    itself = torch.eye(places, dtype=torch.bool, device=present.device)
-    return _hiding((earlier & present[:, None, None, :]) | itself)
+    # of numbers, since vector code adds and compares them many at a time, and does not choose
+    return torch.maximum(
+        before(places, present.device) + seen(present), _itself(places, present.device)
+    )
+
+
+@kept
+def _itself(places: int, device: torch.device) -> Mask:
+    """Each place sees itself alone."""
+    return torch.full((places, places), -math.inf, device=device).fill_diagonal_(0.0)[None, None]
 
 
 def _read(
@@ -181,10 +190,6 @@ def _softmax(scores: Float[Tensor, "rows head query key"]) -> Float[Tensor, "row
         return scores.softmax(dim=-1)
     padded = torch.constant_pad_nd(scores, (0, _VECTOR - keys), -math.inf)
     return padded.softmax(dim=-1)[..., :keys]
-
-
-def _hiding(shown: Bool[Tensor, "#rows 1 #query key"]) -> Mask:
-    return torch.zeros(shown.shape, device=shown.device).masked_fill_(~shown, -math.inf)
 
 
 def _split(
