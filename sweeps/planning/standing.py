@@ -4,7 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from sweeps.storage.ledger import Ledger, Look
+from sweeps.storage.ledger import Ledger, Look, TrialFolder
+from sweeps.storage.records import LedgerDamaged
+from trainers.checkpoint import newest_fingerprint
+from trainers.execution import Execution, execution_of
 from trainers.schema import InputError
 
 State = Literal["new", "resumable", "finished", "diverged", "stopped", "failed"]
@@ -31,6 +34,27 @@ def standing(look: Look | None) -> Standing:
     if outcome.name == "failed":
         return Standing("failed", look.checkpoint_step)
     return Standing(outcome.name, outcome.step)
+
+
+def begun_in(folder: TrialFolder) -> Execution | None:
+    """The execution in which a trial began that would go on, or whose points would come again.
+
+    None before it has written any.
+
+    Raises:
+        LedgerDamaged: the start of an attempt has changed since it was written.
+    """
+    attempts = folder.attempts()
+    if not attempts:
+        return None
+    saved, written = newest_fingerprint(attempts, folder.path.name), folder.last_written()
+    then = saved or (None if written is None else written.fingerprint)
+    if then is None:
+        return None
+    try:
+        return execution_of(then.get("execution", Execution().words))
+    except ValueError as error:
+        raise LedgerDamaged(f"{folder.path}: {error}") from error
 
 
 def shared_with(ledger: Ledger, sweep: str, keys: Iterable[str]) -> Mapping[str, tuple[str, ...]]:

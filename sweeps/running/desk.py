@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sweeps.planning.standing import begun_in
 from sweeps.running.breaker import Breaker
-from sweeps.running.drift import execution_of_trial
 from sweeps.running.halted import writing
 from sweeps.running.history import History, history
 from sweeps.running.watchdog import Watchdog
@@ -56,7 +56,7 @@ class Desk:
         found = history(folder)
         reason = found.verdict()
         if reason is None:
-            begun = None if self.allow_drift else execution_of_trial(folder)
+            begun = None if self.allow_drift else begun_in(folder)
             if begun is None or begun.words == execution.words:
                 begun = execution
             return Opened(config, folder, found, begun)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from sweeps.storage.ledger import Ledger, TrialFolder
 from sweeps.storage.start import Drift
 from trainers.checkpoint import PORTABLE, Found, difference, fingerprint, newest_fingerprint
-from trainers.execution import Execution, execution_of
+from trainers.execution import Execution
 from trainers.machine import prepare
 from trainers.schema import InputError
 
@@ -15,20 +15,6 @@ _MOST_REASONS = 2
 
 class Drifted(InputError):  # noqa: N818 - it reads as what has happened
     """Open trials would go on under other code, torch or machine than that which began them."""
-
-
-def execution_of_trial(folder: TrialFolder) -> Execution | None:
-    """How the trial was run that would go on, or whose points would come again; None before any.
-
-    Raises:
-        LedgerDamaged: the start of an attempt has changed since it was written.
-    """
-    attempts = folder.attempts()
-    if not attempts:
-        return None
-    saved, written = newest_fingerprint(attempts, folder.path.name), folder.last_written()
-    then = saved or (None if written is None else written.fingerprint)
-    return None if then is None else execution_of(then.get("execution", Execution().words))
 
 
 def drift_of(folder: TrialFolder, found: Found, execution: Execution) -> Drift | None:

@@ -65,6 +65,9 @@ class _Part:
     execution: Execution
     planned: int  # how many were to train at once
     width: int  # how many do: fewer where their history says so
+    refills: bool = (
+        True  # whether a row that becomes free is taken; not where a trial is under suspicion
+    )
 
     def takes(self, trial: Opened) -> bool:
         """Whether a trial may train beside as many others, and as they do."""
@@ -100,7 +103,7 @@ class _Parts:
         apart: list[Opened] = []
 
         def following() -> Opened | Ended | None:
-            while part.queue:
+            while part.queue and part.refills:
                 found = self.desk.opened(part.queue.popleft(), part.execution)
                 if isinstance(found, Ended) or (found is not None and part.takes(found)):
                     return found
@@ -108,7 +111,7 @@ class _Parts:
                     apart.append(found)
             return None
 
-        rows = Rows(self.desk, part.execution, following)
+        rows = Rows(self.desk, part.execution, len(opened), following)
         starts = [start for each in opened if (start := rows.begin(each)) is not None]
         if not starts:
             return
@@ -127,6 +130,6 @@ class _Parts:
             width = min(part.width, each.history.largest_pack(part.planned))
             groups[each.execution, width].append(each.config)
         self.left.extendleft(
-            _Part(queue, execution, part.planned, width)
+            _Part(queue, execution, part.planned, width, refills=width == part.width)
             for (execution, width), queue in reversed(groups.items())
         )

@@ -41,6 +41,7 @@ class Rows:
 
     desk: Desk
     execution: Execution
+    width: int
     following: Next
     attempts: dict[str, Attempt] = field(default_factory=dict[str, Attempt])  # that have not ended
     configs: dict[str, TrialConfig] = field(default_factory=dict[str, TrialConfig])
@@ -62,7 +63,9 @@ class Rows:
                 if drift is not None and not self.desk.allow_drift:
                     folder.leave_open(f"changed since it was left: {drift.words}")
                     return None
-                attempt = folder.begin(config.model_dump(), fingerprint=now, drift=drift)
+                attempt = folder.begin(
+                    config.model_dump(), fingerprint=now, drift=drift, rows=self.width
+                )
         except TrialEnded:
             return None
         for each in found.damaged:
@@ -124,6 +127,8 @@ class Rows:
     def _events(self, starts: list[Start]) -> Iterator[Event]:
         events = train(
             starts,
+            waiting=self._joining(),
+            execution=self.execution,
             device=self.desk.device,
             save_every_s=self.desk.save_every_s,
             should_stop=self._should_leave,

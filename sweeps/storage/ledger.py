@@ -137,11 +137,13 @@ class TrialFolder:
         *,
         fingerprint: Mapping[str, str] | None = None,
         drift: Drift | None = None,
+        rows: int = 0,
     ) -> Attempt:
         """Start an attempt in a folder of its own, and forbid all older ones to end the trial.
 
         `fingerprint` says what beside the config decides the bits here; `drift` says what of that has
-        changed since the state from which this attempt goes on, where that is allowed.
+        changed since the state from which this attempt goes on, where that is allowed. `rows` is how
+        many trials train at once, this one among them.
 
         Raises:
             LedgerConflict: the folder holds another config than this one.
@@ -161,7 +163,7 @@ class TrialFolder:
         if (self.path / OUTCOME_FILE).exists():
             raise TrialEnded(f"{self.path.name}: expected an open trial, got one that has ended")
         folder = self._new_attempt_folder()
-        write_start(folder, fingerprint or {}, drift)
+        write_start(folder, fingerprint or {}, drift, rows)
         for older in self.attempts():
             if attempt_number(older) < attempt_number(folder):
                 attempts.fence(older, folder)

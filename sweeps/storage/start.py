@@ -33,9 +33,12 @@ class Begun:
     fingerprint: dict[str, str] = field(default_factory=dict[str, str])  # what decides its bits
     drift: Drift | None = None
     processor: str = ""
+    rows: int = 0  # trials that trained at once, this one among them; 0 where that was not noted
 
 
-def write_start(attempt: Path, fingerprint: Mapping[str, str], drift: Drift | None) -> None:
+def write_start(
+    attempt: Path, fingerprint: Mapping[str, str], drift: Drift | None, rows: int = 0
+) -> None:
     """Write down how an attempt begins, before it writes anything else."""
     record: dict[str, Any] = {
         "time_ms": time.time_ns() // 1_000_000,
@@ -43,6 +46,7 @@ def write_start(attempt: Path, fingerprint: Mapping[str, str], drift: Drift | No
         "pid": os.getpid(),
         "processor": processor(),
         "fingerprint": dict(fingerprint),
+        "rows": rows,
     }
     if drift is not None:
         record["drift"] = {"words": drift.words, "from_step": drift.from_step}
@@ -70,6 +74,7 @@ def read_start(attempt: Path) -> Begun | None:
             {str(name): str(value) for name, value in record.get("fingerprint", {}).items()},
             None if drift is None else Drift(str(drift["words"]), int(drift["from_step"])),
             str(record.get("processor", "")),
+            int(record.get("rows", 0)),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LedgerDamaged(f"{file}: expected how an attempt began, got {error!r}") from error
