@@ -21,7 +21,7 @@ settings.load_profile("lawsweep")
 ANALYSIS = {
     f"analysis.{path.stem}"
     for path in (Path(__file__).parents[1] / "analysis").iterdir()
-    if path.stem not in {"__init__", "__pycache__", "cli"}
+    if path.stem not in {"__init__", "__pycache__", "cli", "commands"}
 }
 install_import_hook(["trainers", *sorted(ANALYSIS)], "tests.shapes.checked")
 
