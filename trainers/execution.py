@@ -13,17 +13,20 @@ class Execution:
 
     Eager calls one kernel after the other, compiled fuses them beforehand (`torch.compile`), graphed
     replays a whole captured step on a GPU. A batch may be taken in `parts`, whose gradients are summed,
-    and activations may be made again in the backward pass instead of being kept.
+    and activations may be made again in the backward pass instead of being kept. Several `ranks`,
+    processes with a GPU each, take a share of every batch each; their steps are eager.
     """
 
     mode: Mode = "eager"
     parts: int = 1
     recompute: bool = False
+    ranks: int = 1
 
     @property
     def words(self) -> str:
         """What of it decides the last bits of a result; a recomputed activation has the same."""
-        return self.mode if self.parts == 1 else f"{self.mode} in {self.parts} parts"
+        parts = "" if self.parts == 1 else f" in {self.parts} parts"
+        return self.mode + parts + ("" if self.ranks == 1 else f" on {self.ranks} ranks")
 
 
 def execution_of(words: str) -> Execution:
@@ -36,7 +39,9 @@ def execution_of(words: str) -> Execution:
     if found is None:
         raise ValueError(f"expected an execution like `eager` or `eager in 4 parts`, got {words}")
     mode: Mode = next(mode for mode in get_args(Mode) if mode == found[1])
-    return Execution(mode, int(found[2] or 1))
+    return Execution(mode, int(found[2] or 1), ranks=int(found[3] or 1))
 
 
-_WORDS = re.compile(rf"({'|'.join(get_args(Mode))})(?: in (\d{{1,6}}) parts)?")
+_WORDS = re.compile(
+    rf"({'|'.join(get_args(Mode))})(?: in (\d{{1,6}}) parts)?(?: on (\d{{1,4}}) ranks)?"
+)
