@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 import torch
 
 from trainers.batches import training_batch
+from trainers.compiled import refuse_without_compiler
 from trainers.config import TrialConfig
 from trainers.execution import Execution
 from trainers.pack import Pack, Start
@@ -40,15 +41,17 @@ def train(
     shape = starts[0].config.stacks_with()
     for start in starts:
         _check(start, shape)
-    pack = Pack.of(starts, torch.device(device))
-    over = [number for number, row in enumerate(pack.rows) if row.ended]
+    if execution.mode == "compiled":
+        refuse_without_compiler(device)
+    pack = Pack.of(starts, torch.device(device), execution)
+    over = [number for number in pack.live if pack.rows[number].ended]
     if over:  # stopped before their outcome
         yield from pack.end(over)
         yield from _refill(pack, over, waiting, shape)
     saved_at = looked_at = time.monotonic()
-    while pack.rows:
+    while pack.live:
         if pack.ahead is None or pack.ahead.is_used_up:
-            _make(pack)
+            make_examples(pack)
         pack.advance()
         now = time.monotonic()
         over = []
@@ -64,12 +67,12 @@ def train(
             continue
         looked_at = now = time.monotonic()
         if should_stop():
-            yield from pack.saved([row for row in range(len(pack.rows)) if row not in over])
+            yield from pack.saved([row for row in pack.live if row not in over])
             return
         if over:
             yield from _refill(pack, over, waiting, shape)
         if now - saved_at > save_every_s:
-            yield from pack.saved(range(len(pack.rows)))
+            yield from pack.saved(pack.live)
             saved_at = time.monotonic()
 
 
@@ -99,13 +102,16 @@ def _refill(
     pack.settle([number for number in free if number not in joined])
 
 
-def _make(pack: Pack) -> None:
-    """Make the examples of the next steps."""
+def make_examples(pack: Pack) -> None:
+    """Make the examples of the next steps; where rows stay, always of as many steps."""
     configs = pack.configs
     repeats = same_batch(configs)
-    steps = 1 if repeats else min(steps_ahead(configs), pack.steps_left())
-    made = training_batch(configs, pack.done, steps, pack.device)
-    pack.show(made, steps, repeats=repeats)
+    if pack.keeps_rows:
+        steps = steps_ahead([configs[0]] * len(pack.rows)) if not repeats else 1
+    else:
+        steps = 1 if repeats else min(steps_ahead(configs), pack.steps_left())
+    done = [pack.rows[number].done for number in pack.live]
+    pack.show(training_batch(configs, done, steps, pack.device), steps, repeats=repeats)
 
 
 def _show(pack: Pack, joined: Sequence[int]) -> None:
@@ -118,7 +124,7 @@ def _show(pack: Pack, joined: Sequence[int]) -> None:
     steps = 1 if pack.ahead.repeats else pack.ahead.steps - pack.ahead.used
     if steps:
         done = [pack.rows[number].done for number in joined]
-        pack.ahead.replace(joined, training_batch(configs, done, steps, pack.device))
+        pack.show_joined(joined, training_batch(configs, done, steps, pack.device))
 
 
 def same_batch(configs: Sequence[TrialConfig]) -> bool:

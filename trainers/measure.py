@@ -1,36 +1,91 @@
-"""How long one step of a pack takes on this machine."""
+"""How long one step of a pack takes on this machine, and what it takes to get ready for it."""
 
 import time
 from collections.abc import Sequence
 
 import torch
 
-from trainers.batches import training_batch
 from trainers.config import TrialConfig
+from trainers.execution import Execution
+from trainers.loop import make_examples
 from trainers.pack import Pack, Start
 
-_STEPS = 2  # of a group
+_STEPS = 2  # of a group, on a CPU
+_MANY_STEPS = 20  # of a group on a GPU, for which the host waits once
 _GROUPS = 3  # at the least; the fastest counts, so that a busy moment does not decide
 
 
 def seconds_per_step(
-    configs: Sequence[TrialConfig], *, device: str = "cpu", at_least_s: float = 0.05
+    configs: Sequence[TrialConfig],
+    *,
+    device: str = "cpu",
+    execution: Execution = Execution(),  # noqa: B008 - frozen
+    at_least_s: float = 0.05,
 ) -> float:
-    """Seconds of one step of the whole pack, its data included: the fastest of a few groups."""
-    pack = Pack.of([Start(config) for config in configs], torch.device(device))
-    size = configs[0].batch_size
-    _steps(pack, 1, size)  # the first step allocates and picks kernels
+    """Seconds of one step of the whole pack, its data included: the fastest of a few groups.
+
+    What is compiled or captured beforehand does not count; `preparation_s` says how long that takes.
+    """
+    pack = Pack.of([Start(config) for config in configs], torch.device(device), execution)
+    made_s = _examples_s(pack)
+    pack.advance()  # the first step compiles, captures, allocates and picks kernels
+    _wait(pack)
+    steps = _STEPS if pack.device.type == "cpu" else _MANY_STEPS
     groups: list[float] = []
     while len(groups) < _GROUPS or sum(groups) < at_least_s:
-        started = time.perf_counter()
-        _steps(pack, _STEPS, size)
-        if device != "cpu":
-            torch.cuda.synchronize()
-        groups.append(time.perf_counter() - started)
-    return min(groups) / _STEPS
+        began, spent = time.perf_counter(), 0.0
+        for _ in range(steps):
+            if pack.ahead is None or pack.ahead.is_used_up:
+                _wait(pack)
+                stopped = time.perf_counter()
+                make_examples(pack)
+                _wait(pack)
+                spent += time.perf_counter() - stopped
+            pack.advance()
+        _wait(pack)
+        groups.append(time.perf_counter() - began - spent)
+    assert pack.ahead is not None
+    each_s = 0.0 if pack.ahead.repeats else made_s / pack.ahead.steps
+    return min(groups) / steps + each_s
 
 
-def _steps(pack: Pack, steps: int, size: int) -> None:
-    batch = training_batch(pack.configs, pack.done, steps, pack.device)
-    for step in range(steps):
-        pack.step(batch.part(step * size, (step + 1) * size))
+def preparation_s(
+    configs: Sequence[TrialConfig],
+    *,
+    device: str = "cpu",
+    execution: Execution,
+) -> float:
+    """Seconds to compile or capture the steps of a pack; 0 for eager ones.
+
+    What this process has compiled is not compiled again: then it says how long that took. A program
+    that another process has left in the cache on the disk takes a few seconds.
+
+    Raises:
+        InputError: this machine cannot compile.
+    """
+    if execution.mode == "eager":
+        return 0.0
+    pack = Pack.of([Start(config) for config in configs], torch.device(device), execution)
+    make_examples(pack)
+    pack.advance()
+    _wait(pack)
+    program, whole = pack.gradients.program, pack.whole
+    return (0.0 if program is None else program.seconds) + (
+        0.0 if whole is None else whole.capture_s
+    )
+
+
+def _examples_s(pack: Pack) -> float:
+    """Seconds to make the examples of the steps ahead, as many at once as training makes."""
+    make_examples(pack)  # tables and kernels
+    _wait(pack)
+    began = time.perf_counter()
+    make_examples(pack)
+    _wait(pack)
+    return time.perf_counter() - began
+
+
+def _wait(pack: Pack) -> None:
+    """Let the device finish what it was given."""
+    if pack.device.type == "cuda":
+        torch.cuda.synchronize(pack.device)

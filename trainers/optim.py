@@ -119,6 +119,7 @@ class Updater:
     parts: tuple[tuple[Part, ...], ...]  # of each trial
     matrices: tuple[tuple[Float[Tensor, "_ _"], ...], ...]  # those of each trial that decay
     count: Float[Tensor, " trial"]  # updates done, on the device
+    live: tuple[int, ...]  # the rows that hold a trial; the others stay as they are
 
     @classmethod
     def of(
@@ -129,8 +130,9 @@ class Updater:
         optimizers: Sequence[AnyOptimizer],
         done: Sequence[int],
         planned: Sequence[int],
+        live: Sequence[int] | None = None,
     ) -> "Updater":
-        """For trials that have `done` so many updates of those `planned`."""
+        """For trials that have `done` so many updates of those `planned`; not all rows may be `live`."""
         flat = flat.detach()
         pulls = any(isinstance(optimizer, AdamWUnitRows) for optimizer in optimizers)
         matrices = [view for view in layout.decaying(flat) if view.ndim > 2] if pulls else []
@@ -149,13 +151,15 @@ class Updater:
             ),
             # float32 as the kernel asks; it stops counting at 2^24, where no beta is felt
             count=torch.tensor(done, dtype=torch.float32, device=flat.device),
+            live=tuple(range(len(optimizers)) if live is None else live),
         )
 
     def step(self, gradient: Float[Tensor, "trial row"], done: Sequence[int]) -> None:
         """One update of every trial; `done` counts those before it. The gradient is used up."""
         self.count.add_(1.0)
-        for trial, (row, count) in enumerate(zip(gradient, self.count, strict=True)):
-            optimizer = self.optimizers[trial]
+        rows, counts = gradient.unbind(), self.count.unbind()
+        for trial in self.live:
+            row, count, optimizer = rows[trial], counts[trial], self.optimizers[trial]
             rate = learning_rate(optimizer, done[trial] + 1, self.planned[trial])
             shrink = None
             if optimizer.clip is not None:

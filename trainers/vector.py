@@ -89,7 +89,7 @@ def numbers_of(
             found.append((rate / (1 - optimizer.beta1**step), spread, rate * (decay or pull)))
         else:
             found.append((rate, 1.0, 0.0))
-    return torch.tensor(found, dtype=torch.float32)
+    return torch.tensor(found, dtype=torch.float32).view(steps, 3)
 
 
 @dataclass(frozen=True)

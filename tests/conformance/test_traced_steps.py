@@ -1,0 +1,96 @@
+"""What every model's step promises, so that it can be compiled, and captured on a GPU."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from tests.conformance.test_models import CASES, batch_of, shapes
+from tests.trials import gcd_trial, square_trial
+from trainers.ahead import tensors_of
+from trainers.batches import Batch, TokenBatch
+from trainers.compiled import compiled, trace
+from trainers.config import TrialConfig
+from trainers.data.encoding import PAD
+from trainers.execution import Execution
+from trainers.models.model import Model, TokenModel
+from trainers.models.stack import Layout
+from trainers.step import gradient_of
+
+
+def trial_of(model: Model, **changes: Any) -> TrialConfig:
+    """A trial with this model; how its task is written does not matter to a step."""
+    trial = gcd_trial() if isinstance(model, TokenModel) else square_trial()
+    return trial.model_copy(update={"model": model, **changes})
+
+
+def another(batch: Batch) -> Batch:
+    """A batch of the same shape with other numbers, and much padding."""
+    turned = type(batch)(*(each.flip(1).contiguous() for each in tensors_of(batch)))
+    if isinstance(turned, TokenBatch):
+        turned.question[..., -4:] = PAD
+    return turned
+
+
+EXECUTIONS = [Execution(), Execution(parts=2), Execution(recompute=True)]
+FEW = {2, 3, 6, 8, 10, 13, 14, 15, 17, 21}  # transformers with every position, side and style
+FIRST = [
+    case
+    if case.values[0].kind != "transformer" or number in FEW
+    else pytest.param(*case.values, id=case.id, marks=pytest.mark.slow)
+    for number, case in enumerate(CASES)
+    if case.values[0].kind != "recurrent" or case.values[0].layers == 1
+]
+
+
+@pytest.mark.parametrize("model", FIRST)
+def test_a_step_is_one_list_of_operations_that_no_number_of_a_batch_decides(model: Model) -> None:
+    shape = shapes(model)[0]
+    layout, config = Layout(model.parameters(shape)), trial_of(model)
+    flat, batch = layout.start([1, 2, 3]), batch_of(model, shape, 3, 6)
+    traced = trace(config, layout, flat, batch, Execution())
+    for shown in (batch, another(batch)):
+        loss, gradient = traced(flat, *tensors_of(shown))
+        wanted, slope = gradient_of(config, layout, flat, shown)
+        torch.testing.assert_close(loss, wanted, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(gradient, slope, rtol=1e-4, atol=1e-6)
+    # a number of the host would have to be copied to a GPU, which a captured step cannot do
+    assert not [node for node in traced.graph.nodes if "lift_fresh" in str(node.target)]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("execution", EXECUTIONS, ids=str)
+@pytest.mark.parametrize("model", [CASES[3], CASES[27]])
+def test_a_step_in_parts_or_with_less_memory_or_precision_is_such_a_list_too(
+    model: Model, execution: Execution, precision: str
+) -> None:
+    shape = shapes(model)[0]
+    layout, config = Layout(model.parameters(shape)), trial_of(model, precision=precision)
+    flat, batch = layout.start([1, 2]), batch_of(model, shape, 2, 6)
+    traced = trace(config, layout, flat, batch, execution)
+    shown = another(batch)
+    loss, gradient = traced(flat, *tensors_of(shown))
+    wanted, slope = gradient_of(config, layout, flat, shown, execution)
+    coarse = 1e-2 if precision == "bfloat16" else 1e-5
+    torch.testing.assert_close(loss, wanted, rtol=coarse, atol=coarse)
+    torch.testing.assert_close(gradient, slope, rtol=10 * coarse, atol=coarse)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize("model", CASES)
+def test_a_compiled_step_is_the_eager_one_and_no_trial_sees_another(model: Model) -> None:
+    """About half an hour in all where nothing is cached: 15 to 60 s a model."""
+    shape = shapes(model)[0]
+    layout, config = Layout(model.parameters(shape)), trial_of(model)
+    flat, batch = layout.start([1, 2]), batch_of(model, shape, 2, 6)
+    program = compiled(config, layout, flat, batch, Execution("compiled"))
+    loss, gradient = program(flat, another(batch))
+    wanted, slope = gradient_of(config, layout, flat, another(batch))
+    torch.testing.assert_close(loss, wanted, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(gradient, slope, rtol=1e-3, atol=1e-5)
+    broken = flat.clone()
+    broken[1] = torch.nan
+    beside, slopes = program(broken, another(batch))
+    assert torch.equal(beside[0], loss[0])
+    assert torch.equal(slopes[0], gradient[0])

@@ -1,0 +1,17 @@
+"""The ladder of rows: how many a pack has whose steps are compiled or captured, which takes seconds."""
+
+_WORTH = 1.5  # times what it takes: an estimate may err, and the time is certain to be spent
+
+
+def rung(trials: int) -> int:
+    """The number of rows for so many trials: the next power of two."""
+    return 1 << (trials - 1).bit_length()
+
+
+def pays(rows: int, fewer: int, *, steps_left: int, step_s: float, preparation_s: float) -> bool:
+    """Whether going on with fewer rows saves more time than the new program takes to make.
+
+    Where rows are worth dropping at all, a step takes about as long as it has rows.
+    """
+    saved_s = steps_left * step_s * (1 - fewer / rows)
+    return saved_s > _WORTH * preparation_s
