@@ -17,7 +17,7 @@ from trainers.execution import Execution, Mode
 from trainers.loop import steps_ahead
 from trainers.losses import counts_of, training_loss
 from trainers.models.stack import Layout
-from trainers.step import add_gradient, parts_of
+from trainers.parts import add_gradient, parts_of
 
 _NUMBER_BYTES = 8  # of a token, and of a real number before it is rounded
 _HOLES = 1.12  # a heap holds more than what is alive: 1.06 to 1.25 times, measured at six shapes
@@ -34,9 +34,9 @@ def training_bytes(
     """Most memory that a pack has at one time: weights, moments, gradient, activations, examples.
 
     One step is played with tensors that have a shape and no content, and what is alive is counted; of
-    a batch in parts the largest part. Of a whole batch the gradient of all weights is one tensor, for
-    which freed activations leave no room in one piece, so it is counted on top of them. Python and
-    torch themselves take some 300 MB more.
+    a batch in parts the largest part, and of several ranks the first, which has most of it. Of a whole
+    batch the gradient of all weights is one tensor, for which freed activations leave no room in one
+    piece, so it is counted on top of them. Python and torch themselves take some 300 MB more.
     """
     config = configs[0]
     layout = Layout(config.parameters())
@@ -45,7 +45,7 @@ def training_bytes(
         moments = torch.empty(2, len(configs), layout.row, device=device)
         batch = _batch(configs, torch.device(device))
         counts = counts_of(batch)
-        if execution.parts == 1 and not execution.recompute:
+        if execution == Execution(execution.mode):
             flat.requires_grad_()
             loss = training_loss(config, layout.views(flat), batch, counts)
             gradient_at = alive.now + flat.nbytes
@@ -53,7 +53,8 @@ def training_bytes(
         else:
             gradient_at = 0
             gradient = torch.zeros_like(flat)
-            part = next(parts_of(batch, execution.parts))
+            share = next(parts_of(batch, execution.ranks))
+            part = next(parts_of(share, execution.parts))
             add_gradient(config, layout, flat, part, counts, gradient, execution)
         del moments, gradient
     examples = steps_ahead(configs) * config.batch_size * len(configs)

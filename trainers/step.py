@@ -1,21 +1,14 @@
 """The loss of every trial of a pack on one batch, and its gradient."""
 
-from collections.abc import Iterator
-from functools import partial
-
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from trainers.batches import Batch, NumberBatch
+from trainers.batches import Batch
 from trainers.config import TrialConfig
 from trainers.execution import Execution
-from trainers.losses import Counts, counts_of, training_loss
-from trainers.models.recompute import Recomputed
+from trainers.losses import counts_of, training_loss
 from trainers.models.stack import Layout
-
-Loss = Float[Tensor, " trial"]
-Flat = Float[Tensor, "trial row"]
+from trainers.parts import Flat, Loss, add_gradient, parts_of
+from trainers.ranks import shared_gradient
 
 
 def gradient_of(
@@ -27,8 +20,13 @@ def gradient_of(
 ) -> tuple[Loss, Flat]:
     """The loss of each trial and the gradient of its own loss alone; `config` is that of any of them.
 
-    Taken in parts, the losses of the parts add up to the loss of the whole batch.
+    Taken in parts, or by several ranks, the losses of the shares add up to that of the whole batch.
+
+    Raises:
+        RankLost: another rank has died.
     """
+    if execution.ranks > 1:
+        return shared_gradient(config, layout, flat, batch, execution)
     counts = counts_of(batch)
     if execution.parts == 1 and not execution.recompute:
         flat = flat.detach().requires_grad_()
@@ -39,43 +37,3 @@ def gradient_of(
     for part in parts_of(batch, execution.parts):
         loss += add_gradient(config, layout, flat, part, counts, gradient, execution)
     return loss, gradient
-
-
-def parts_of(batch: Batch, parts: int) -> Iterator[Batch]:
-    """The examples of a batch in so many parts, the largest first; none of them is empty."""
-    examples = (batch.inputs if isinstance(batch, NumberBatch) else batch.question).shape[1]
-    size, longer = divmod(examples, parts)
-    first = 0
-    for number in range(min(parts, examples)):
-        last = first + size + (number < longer)
-        yield batch.part(first, last)
-        first = last
-
-
-def add_gradient(
-    config: TrialConfig,
-    layout: Layout,
-    flat: Flat,
-    part: Batch,
-    counts: Counts,
-    gradient: Flat,
-    execution: Execution,
-) -> Loss:
-    """The loss of a part of a batch, whose whole has these counts; its gradient is added in place.
-
-    Each parameter's gradient is added as soon as it is there, so that there is never another one of
-    all weights.
-    """
-    weights = layout.views(flat.detach())
-    for weight, sums in zip(weights.values(), layout.views(gradient).values(), strict=True):
-        weight.requires_grad_().register_post_accumulate_grad_hook(partial(_move_gradient, sums))
-    kept = Recomputed(weights) if execution.recompute else weights
-    loss = training_loss(config, kept, part, counts)
-    loss.sum().backward()
-    return loss.detach()
-
-
-def _move_gradient(sums: Tensor, weight: Tensor) -> None:
-    assert weight.grad is not None  # it has just been made
-    sums.add_(weight.grad)
-    weight.grad = None

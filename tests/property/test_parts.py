@@ -11,7 +11,8 @@ from trainers.config import TrialConfig, trial_config
 from trainers.data.encoding import PAD
 from trainers.execution import Execution
 from trainers.models.stack import Layout
-from trainers.step import gradient_of, parts_of
+from trainers.parts import parts_of
+from trainers.step import gradient_of
 
 CPU = torch.device("cpu")
 CLOSE = 2e-5  # of the norm of a gradient; one number in a million is rounded in float32
