@@ -3,8 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 STORAGE ?= lawsweep-data
 SEED ?= 1
+GPU_PYTHON ?= python3
 
-.PHONY: demo test bench chaos chaos-release setup setup-dev clean
+.PHONY: demo test bench bench-gpu chaos chaos-release setup setup-dev clean
 
 demo: setup
 	$(BIN)/lawsweep launch quickstart --storage $(STORAGE)
@@ -20,13 +21,17 @@ test: setup-dev
 	$(BIN)/pytest -n logical --maxprocesses 8 --dist loadgroup --durations=25
 
 bench: setup-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_trainers
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_trainers $(if $(JSON),--json $(JSON))
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_fit
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_laws
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_publish
 
 	$(BIN)/python -m tests.benchmarks.bench_plan
 	$(BIN)/python -m tests.benchmarks.bench_launch --many 10000
+
+# on the GPU's machine, with the Python that holds its torch: make bench-gpu GPU_PYTHON=python3
+bench-gpu:
+	$(GPU_PYTHON) -m tests.benchmarks.bench_gpu $(if $(JSON),--json $(JSON))
 
 # one sweep on a real cluster of three nodes, killed again and again, and then checked
 chaos: setup-dev
