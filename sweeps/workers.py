@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError, ValidationInfo, field_validator
 
 from trainers.schema import Frozen, InputError, first_problem, spelled
 
@@ -14,12 +14,23 @@ class Workers(Frozen):
 
     `count` is for a cluster that grows when it is asked for more than it has. `device_kind` is a GPU as
     Ray names it (`lawsweep doctor --address` lists them): A100, H100, T4. Several packs share a GPU where
-    one alone leaves it idle; their memory is not fenced.
+    one alone leaves it idle; their memory is not fenced. A trial that is too large for one GPU trains
+    on several of one machine, each of which takes its share of every batch.
     """
 
     count: int | None = Field(default=None, ge=1, le=100_000)
     device_kind: DeviceKind | None = None
     packs_per_gpu: int = Field(default=1, ge=1, le=64)
+    gpus_per_trial: int = Field(default=1, ge=1, le=64)
+
+    @field_validator("gpus_per_trial")
+    @classmethod
+    def _shares_no_gpu(cls, count: int, info: ValidationInfo) -> int:
+        if count > 1 and info.data.get("packs_per_gpu", 1) > 1:
+            raise ValueError(
+                f"expected 1 where {info.data['packs_per_gpu']} packs share a GPU, got {count}"
+            )
+        return count
 
     def but(self, **given: int | str | None) -> "Workers":
         """A copy with what is given on the command line in place of what the sweep file says.
@@ -35,7 +46,17 @@ class Workers(Frozen):
             raise InputError(f"--{spelled(place).replace('_', '-')}: {words}") from error
 
     def on_one_machine(self, device: str, devices: int) -> int:
-        """How many workers train on a machine with so many GPUs, or processors where it has none."""
+        """How many workers train on a machine with so many GPUs, or processors where it has none.
+
+        Raises:
+            InputError: a trial needs more GPUs than there are.
+        """
+        gpus = devices if device == "cuda" else 0
+        if self.gpus_per_trial > max(1, gpus):
+            raise InputError(
+                f"gpus_per_trial: expected a machine with {self.gpus_per_trial} GPUs, this one has"
+                f" {gpus or 'none'}"
+            )
         if self.count is not None:
             return self.count
-        return devices * self.packs_per_gpu if device == "cuda" else devices
+        return devices * self.packs_per_gpu // self.gpus_per_trial if gpus else devices

@@ -16,6 +16,7 @@ from sweeps.commands.options import (
     DEFAULT_STORAGE,
     AddressOption,
     DeviceKindOption,
+    GpusPerTrialOption,
     PacksPerGpuOption,
     SetOption,
     StorageOption,
@@ -90,6 +91,7 @@ def launch(
     asked: WorkersOption = None,
     device_kind: DeviceKindOption = None,
     packs_per_gpu: PacksPerGpuOption = None,
+    gpus_per_trial: GpusPerTrialOption = None,
     inline: Annotated[bool, typer.Option("--inline", help="Train here, without Ray.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a long sweep.")] = False,
     save_every: Annotated[
@@ -124,9 +126,17 @@ def launch(
     trials = found if isinstance(found, Plan) else _suggested(found, ledger, inline=inline)
     device, workers = here()
     wanted = trials.sweep.workers.but(
-        count=asked, device_kind=device_kind, packs_per_gpu=packs_per_gpu
+        count=asked,
+        device_kind=device_kind,
+        packs_per_gpu=packs_per_gpu,
+        gpus_per_trial=gpus_per_trial,
     )
-    workers = wanted.on_one_machine(device, workers)
+    if inline and wanted.gpus_per_trial > 1:
+        raise InputError(
+            f"--inline: expected gpus_per_trial 1 beside it, got {wanted.gpus_per_trial}"
+        )
+    if address is None:
+        workers = wanted.on_one_machine(device, workers)
     if storage.exists() and not storage.is_dir():
         raise InputError(f"--storage {storage}: expected a folder, got a file")
     if not allow_drift:

@@ -30,6 +30,10 @@ DeviceKindOption = Annotated[
 PacksPerGpuOption = Annotated[
     int | None, typer.Option(min=1, max=64, help="How many packs share a GPU.")
 ]
+GpusPerTrialOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=64, help="How many GPUs of one machine train one trial together."),
+]
 NameArgument = Annotated[str | None, typer.Argument(help="One of them, with its fields.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 AddressOption = Annotated[

@@ -93,15 +93,16 @@ def nodes() -> tuple[Node, ...]:
 
 
 def resources(wanted: Workers) -> dict[str, float]:
-    """What one worker takes of its node, in the words of `tune.with_resources`.
+    """What one worker takes of its node, or each of its ranks, in the words of `tune.with_resources`.
 
     On a node with few processors for its GPUs, a worker takes its part of one.
 
     Raises:
-        InputError: no node has a GPU of the kind that is wanted, and none is to come.
+        InputError: no node has the GPUs that are wanted, and none is to come.
     """
     suited = _suited(wanted)
-    if not any(node.gpus for node in suited) and wanted.device_kind is None:
+    on_gpus = wanted.device_kind is not None or wanted.gpus_per_trial > 1
+    if not any(node.gpus for node in suited) and not on_gpus:
         return {"cpu": 1.0, "gpu": 0.0}
     packs = wanted.packs_per_gpu
     cpu = min((node.cpus / (node.gpus * packs) for node in suited), default=1.0)
@@ -109,19 +110,30 @@ def resources(wanted: Workers) -> dict[str, float]:
     return taken if wanted.device_kind is None else {**taken, _KIND + wanted.device_kind: _TOUCH}
 
 
+def bundles(wanted: Workers) -> list[dict[str, float]]:
+    """What each rank of a worker takes, in the words of a placement group.
+
+    Raises:
+        InputError: as of `resources`.
+    """
+    named = {"cpu": "CPU", "gpu": "GPU"}
+    taken = {named.get(name, name): amount for name, amount in resources(wanted).items()}
+    return [taken] * wanted.gpus_per_trial
+
+
 def worker_count(wanted: Workers) -> int:
     """How many workers train at once: as many as wanted, or else as there is room for now.
 
     Raises:
-        InputError: no node has a GPU of the kind that is wanted, and none is to come.
+        InputError: no node has the GPUs that are wanted, and none is to come.
     """
     return max(1, room(wanted)) if wanted.count is None else wanted.count
 
 
 def room(wanted: Workers) -> int:
     """For how many workers there is room on the nodes that are there now."""
-    taken = resources(wanted)
-    return sum(_room(node, taken) for node in _suited(wanted))
+    taken, ranks = resources(wanted), wanted.gpus_per_trial
+    return sum(_room(node, taken) // ranks for node in _suited(wanted))
 
 
 def can_train(node: Node) -> bool:
@@ -133,6 +145,8 @@ def _suited(wanted: Workers) -> list[Node]:
     """The nodes that train: those with GPUs of the kind, with any GPUs, or all where there are none."""
     training = [node for node in nodes() if can_train(node)]
     with_gpus = [node for node in training if node.gpus >= 1]
+    if wanted.gpus_per_trial > 1:
+        return _of_several(wanted, with_gpus)
     if wanted.device_kind is None:
         return with_gpus or training
     of_kind = [node for node in with_gpus if node.kind == wanted.device_kind]
@@ -144,6 +158,24 @@ def _suited(wanted: Workers) -> list[Node]:
             " workers it shall have"
         )
     return of_kind
+
+
+def _of_several(wanted: Workers, with_gpus: list[Node]) -> list[Node]:
+    """The nodes on which several GPUs train one trial."""
+    kind = wanted.device_kind
+    found = [
+        node
+        for node in with_gpus
+        if node.gpus >= wanted.gpus_per_trial and kind in (None, node.kind)
+    ]
+    if not found and wanted.count is None:
+        of_kind = "" if kind is None else f" of the kind {kind}"
+        most = max((node.gpus for node in with_gpus if kind in (None, node.kind)), default=0)
+        raise InputError(
+            f"gpus_per_trial: expected a node with {wanted.gpus_per_trial} GPUs{of_kind}, got at most"
+            f" {most:g}; in a cluster that grows, say how many workers it shall have"
+        )
+    return found
 
 
 def _room(node: Node, taken: dict[str, float]) -> int:

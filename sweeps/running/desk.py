@@ -57,7 +57,8 @@ class Desk:
         reason = found.verdict()
         if reason is None:
             begun = None if self.allow_drift else begun_in(folder)
-            if begun is None or begun.words == execution.words:
+            same = begun is not None and begun.words == execution.words
+            if begun is None or same or begun.ranks != execution.ranks:  # no choice of this worker
                 begun = execution
             return Opened(config, folder, found, begun)
         if found.out_of_memory or found.crashes:

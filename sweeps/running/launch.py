@@ -20,7 +20,8 @@ from typing_extensions import override
 
 from sweeps.planning.cost import Pack
 from sweeps.running.bundle import bundles, write_bundle
-from sweeps.running.cluster import cluster, resources, worker_count
+from sweeps.running.cluster import bundles as rank_bundles
+from sweeps.running.cluster import cluster, worker_count
 from sweeps.running.halted import Halted
 from sweeps.running.stopping import stopping
 from sweeps.running.where import OnRay
@@ -91,6 +92,7 @@ def hand_out(
             "save_every_s": there.save_every_s,
             "allow_drift": there.allow_drift,
             "judged_by": judged_by,
+            "ranks": there.wanted.gpus_per_trial,
         }
         with cluster(there.address, there.workers), stopping(folder):
             at_once = min(most, worker_count(there.wanted))
@@ -98,8 +100,10 @@ def hand_out(
             def is_over() -> bool:
                 return bool(halt.reason) or folder.stop_requested()
 
+            # all ranks of a worker on one node
+            place = tune.PlacementGroupFactory(rank_bundles(there.wanted), strategy="STRICT_PACK")
             tuner = tune.Tuner(
-                tune.with_resources(PackTrainable, resources(there.wanted)),
+                tune.with_resources(PackTrainable, place),
                 tune_config=tune.TuneConfig(
                     search_alg=_Bundles(left(at_once), scratch, given, is_over),
                     scheduler=judge,

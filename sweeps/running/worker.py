@@ -9,7 +9,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import torch
 from ray import tune
 from typing_extensions import override
 
@@ -17,10 +16,13 @@ from sweeps.running.breaker import Breaker
 from sweeps.running.bundle import read_bundle
 from sweeps.running.halted import Halted
 from sweeps.running.pack import train_pack
+from sweeps.running.ranks import Company, device, leave_as_lost, on_ranks
 from sweeps.running.watchdog import Watchdog
 from sweeps.storage.ledger import Ledger
 from sweeps.storage.left import Cause
+from trainers.execution import Execution
 from trainers.machine import prepare
+from trainers.ranks import RankLost
 from trainers.result import Event, Reported
 
 HALTED = "halted"
@@ -46,6 +48,8 @@ class PackTrainable(tune.Trainable):
         prepare()
         self._terminated = self._busy = False
         signal.signal(signal.SIGTERM, self._terminate)  # in place of Ray's, which exits at once
+        ranks: int = config["ranks"]
+        self._company = Company(ranks) if ranks > 1 else None
         self.reset_config(config)
 
     @override
@@ -94,7 +98,18 @@ class PackTrainable(tune.Trainable):
     def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
         """Nothing: a pack starts from what the ledger holds of each trial."""
 
+    @override
+    def cleanup(self) -> None:
+        if self._company is not None:
+            self._company.part()
+
     def _events(self, config: dict[str, Any]) -> Iterator[Event]:
+        try:
+            yield from self._trained(config)
+        except RankLost:
+            leave_as_lost()
+
+    def _trained(self, config: dict[str, Any]) -> Iterator[Event]:
         ledger = Ledger(Path(config["storage"]))
         folder = ledger.sweep(config["sweep"])
         breaker, watchdog = Breaker(folder), Watchdog()
@@ -114,7 +129,8 @@ class PackTrainable(tune.Trainable):
             yield from train_pack(
                 ledger,
                 configs,
-                device="cuda" if torch.cuda.is_available() else "cpu",
+                execution=on_ranks(Execution(), config["ranks"]),
+                device=device(),
                 save_every_s=config["save_every_s"],
                 should_stop=should_stop,
                 leaves_as=leaves_as,

@@ -20,6 +20,7 @@ KNOWN_TO = {
         "sweeps/running/gcs_probe.py",
         "sweeps/running/launch.py",
         "sweeps/running/nodes.py",
+        "sweeps/running/ranks.py",
         "sweeps/running/worker.py",
         "sweeps/searching/judge.py",
         "sweeps/searching/judging.py",
