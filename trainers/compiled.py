@@ -97,7 +97,7 @@ def compiled(
     key = _key(config, flat.shape[0], execution, flat.device)
     if key not in _made:
         refuse_without_compiler(flat.device.type)
-        _use_private_cache()
+        use_private_cache()
         began = time.perf_counter()
         traced = trace(config, layout, flat, batch, execution)
         # one thread: helpers would outlive a worker, and hold as much memory as it does itself
@@ -152,7 +152,7 @@ def _key(config: TrialConfig, rows: int, execution: Execution, device: torch.dev
     return config.stacks_with(), rows, execution, str(device)
 
 
-def _use_private_cache() -> None:
+def use_private_cache() -> None:
     """Keep compiled code where nobody else can write, as it is believed when it is found again."""
     if _CACHE in os.environ:
         return

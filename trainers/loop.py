@@ -15,6 +15,8 @@ from trainers.result import Event
 _LOOK_EVERY_S = 1.0  # between reports: whether to stop, and whether to save
 _AHEAD_EXAMPLES = 32_768  # of a pack, that are made at once, several steps ahead ...
 _AHEAD_NUMBERS = 1 << 20  # ... unless they hold more tokens or numbers than this
+_FAR = 16  # times as many on a GPU, where making few takes as long as making many ...
+_FAR_STEPS = 1_024  # ... but not for more steps than this
 
 
 def train(
@@ -103,13 +105,13 @@ def _refill(
 
 
 def make_examples(pack: Pack) -> None:
-    """Make the examples of the next steps; where rows stay, always of as many steps."""
+    """Make the examples of the next steps; of always as many where steps are captured."""
     configs = pack.configs
     repeats = same_batch(configs)
-    if pack.keeps_rows:
-        steps = steps_ahead([configs[0]] * len(pack.rows)) if not repeats else 1
-    else:
-        steps = 1 if repeats else min(steps_ahead(configs), pack.steps_left())
+    empty, steps = len(pack.rows) - len(configs), 1
+    if not repeats:
+        steps = steps_ahead([*configs, *configs[:1] * empty], pack.device.type)
+        steps = steps if pack.whole is not None else max(1, min(steps, pack.steps_left()))
     done = [pack.rows[number].done for number in pack.live]
     pack.show(training_batch(configs, done, steps, pack.device), steps, repeats=repeats)
 
@@ -135,10 +137,12 @@ def same_batch(configs: Sequence[TrialConfig]) -> bool:
     )
 
 
-def steps_ahead(configs: Sequence[TrialConfig]) -> int:
-    """Steps whose examples are made at once."""
+def steps_ahead(configs: Sequence[TrialConfig], device: str = "cpu") -> int:
+    """Steps whose examples are made at once for trials that do not all repeat one batch."""
     if same_batch(configs):
         return 1
     config = configs[0]
     examples = min(_AHEAD_EXAMPLES, _AHEAD_NUMBERS // config.training_shape().numbers)
-    return max(1, examples // (config.batch_size * len(configs)))
+    if device == "cpu":
+        return max(1, examples // (config.batch_size * len(configs)))
+    return max(1, min(_FAR_STEPS, _FAR * examples // (config.batch_size * len(configs))))

@@ -27,7 +27,7 @@ def seconds_per_step(
     What is compiled or captured beforehand does not count; `preparation_s` says how long that takes.
     """
     pack = Pack.of([Start(config) for config in configs], torch.device(device), execution)
-    made_s = _examples_s(pack)
+    each_s = _examples_s(pack)
     pack.advance()  # the first step compiles, captures, allocates and picks kernels
     _wait(pack)
     steps = _STEPS if pack.device.type == "cpu" else _MANY_STEPS
@@ -44,8 +44,6 @@ def seconds_per_step(
             pack.advance()
         _wait(pack)
         groups.append(time.perf_counter() - began - spent)
-    assert pack.ahead is not None
-    each_s = 0.0 if pack.ahead.repeats else made_s / pack.ahead.steps
     return min(groups) / steps + each_s
 
 
@@ -76,13 +74,14 @@ def preparation_s(
 
 
 def _examples_s(pack: Pack) -> float:
-    """Seconds to make the examples of the steps ahead, as many at once as training makes."""
+    """Seconds to make the examples of a step, where as many are made at once as in training."""
     make_examples(pack)  # tables and kernels
     _wait(pack)
     began = time.perf_counter()
     make_examples(pack)
     _wait(pack)
-    return time.perf_counter() - began
+    assert pack.ahead is not None
+    return 0.0 if pack.ahead.repeats else (time.perf_counter() - began) / pack.ahead.steps
 
 
 def _wait(pack: Pack) -> None:

@@ -57,7 +57,7 @@ def training_bytes(
             part = next(parts_of(share, execution.parts))
             add_gradient(config, layout, flat, part, counts, gradient, execution)
         del moments, gradient
-    examples = steps_ahead(configs) * config.batch_size * len(configs)
+    examples = steps_ahead(configs, device) * config.batch_size * len(configs)
     holes = _MORE_HOLES if execution.recompute and device == "cpu" else _HOLES
     step = round(holes * max(alive.peak, gradient_at))
     return step + _COPIES * examples * config.training_shape().numbers * _NUMBER_BYTES

@@ -2,7 +2,6 @@
 
 import math
 import time
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,6 +20,7 @@ from trainers.final import final_metrics
 from trainers.models.stack import Layout
 from trainers.optim import Moments, Updater
 from trainers.result import Ended, Event, Outcome, Point, Reported, Saved
+from trainers.row import Row
 from trainers.rungs import pays, rung
 from trainers.whole import Going, Whole
 
@@ -31,50 +31,6 @@ class Start:
 
     config: TrialConfig
     saved: Saved | None = None
-
-
-@dataclass
-class Row:
-    """A trial in its row of the pack, and how far it is."""
-
-    config: TrialConfig
-    key: str
-    report_steps: tuple[int, ...]
-    done: int  # steps
-    loss_steps: int  # since the last report
-    broke: int = -1  # the report at which a loss was not finite; -1: none
-    live: bool = True  # False: the trial has ended, nobody has taken its row, and it stays empty
-
-    @classmethod
-    def of(cls, start: Start) -> "Row":
-        """The trial at its beginning, or where its saved state left it."""
-        config, saved = start.config, start.saved
-        done = 0 if saved is None else saved.step
-        loss_steps = 0 if saved is None else int(saved.numbers["loss_steps"])
-        return cls(config, config.key(), config.report_steps, done, loss_steps)
-
-    @property
-    def reports(self) -> bool:
-        """Whether it has just reached a step at which it reports."""
-        return self.until_report(self.done - 1) == 1
-
-    @property
-    def ended(self) -> bool:
-        """Whether it has used up its budget."""
-        return self.done == self.config.steps
-
-    @property
-    def tested_on(self) -> int:
-        """Test examples for its report now."""
-        evaluation = self.config.evaluation
-        if self.ended and evaluation.last_examples is not None:
-            return evaluation.last_examples
-        return evaluation.examples
-
-    def until_report(self, done: int) -> int:
-        """Steps until it reports, once so many are done."""
-        place = bisect_right(self.report_steps, done)
-        return self.report_steps[place] - done if place < len(self.report_steps) else 0
 
 
 @dataclass
@@ -141,7 +97,7 @@ class Pack:
     ) -> "Pack":
         """Every trial at its beginning, or where its saved state left it."""
         layout = Layout(starts[0].config.parameters())
-        rows = [Row.of(start) for start in starts]
+        rows = [Row.of(start.config, start.saved) for start in starts]
         states = _states(layout, starts)
         if device.type != "cpu" or execution.mode != "eager":
             empty = rung(len(starts)) - len(starts)
@@ -311,7 +267,7 @@ class Pack:
         self.moments.first[number] = first[0].to(self.device)
         self.moments.second[number] = second[0].to(self.device)
         self.loss_sum[number] = loss_sum[0].to(self.device)
-        self.rows[number] = Row.of(start)
+        self.rows[number] = Row.of(start.config, start.saved)
 
     def settle(self, free: Sequence[int]) -> None:
         """Go on without the trials of these rows, which nobody has taken."""
