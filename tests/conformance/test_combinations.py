@@ -83,6 +83,8 @@ EXTRAS: list[Fields] = [
     {"evaluation": {"training_examples": 3, "prune": [0.25, 0.5]}},
     {"evaluation": {"prune": [0.5], "last_examples": 9}},
     {"auxiliary": {"weight": 0.5}},
+    {"precision": "bfloat16"},
+    {"precision": "bfloat16", "auxiliary": {"weight": 0.5}},
     {"loss": "squared_error"},
     {"loss": "squared_error", "auxiliary": {"weight": 2.0}, "evaluation": {"by_place": True}},
 ]

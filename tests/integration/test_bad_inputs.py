@@ -155,6 +155,16 @@ COMMANDS = [
     (["launch", "quickstart", "--workers", "0"], "--workers"),
     (["launch", "quickstart", "--workers", "1e3"], "--workers"),
     (["launch", "quickstart", "--packs-per-gpu", "0"], "--packs-per-gpu"),
+    (["launch", "quickstart", "--gpus-per-trial", "0"], "--gpus-per-trial"),
+    (
+        ["launch", "quickstart", "--gpus-per-trial", "64"],
+        "gpus_per_trial: expected a machine with 64",
+    ),
+    (["launch", "quickstart", "--inline", "--gpus-per-trial", "2"], "--inline: expected gpus_per"),
+    (
+        ["launch", "quickstart", "--gpus-per-trial", "2", "--packs-per-gpu", "2"],
+        "--gpus-per-trial: expected 1 where 2 packs share a GPU, got 2",
+    ),
     (["launch", "quickstart", "--inline", "--notify", "http://example.org/x"], "--notify"),
     (["launch", "quickstart", "--inline", "--notify", "x"], "--notify"),
     (["launch", "quickstart", "--inline", "--tracking", ""], "--tracking"),
