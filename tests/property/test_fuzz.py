@@ -193,7 +193,8 @@ COMMANDS = (
 OPTIONS = (
     "--storage", "--tracking", "--set", "--json", "--inline", "--address", "--yes", "--save-every",
     "--port", "--notify", "--workers", "--packs-per-gpu", "--gpus-per-trial", "--device-kind",
-    "--allow-drift", "--insecure", "--examples", "--law", "--laws", "--map", "--bootstrap", "--report", "--out",
+    "--allow-drift", "--insecure", "--examples", "--law", "--laws", "--map", "--bootstrap",
+    "--report", "--out",
     "--keep", "--setting", "--by", "--where", "--help", "-h", "--", "-", "--nothing", "--storage=",
     "--set=a=b",
 )  # fmt: skip
