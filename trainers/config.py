@@ -29,7 +29,7 @@ from trainers.optim import Adam, Optimizer
 from trainers.plugins import union
 from trainers.schema import Frozen, InputError, first_problem, remembered, spelled
 
-NUMERICS = 2
+NUMERICS = 3
 """Raised when a config may give other bits than before: old results keep their old keys."""
 
 EVERY_TRIAL_REPORTS = frozenset({"loss"})

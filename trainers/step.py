@@ -9,6 +9,7 @@ from trainers.losses import counts_of, training_loss
 from trainers.models.stack import Layout
 from trainers.parts import Flat, Loss, add_gradient, parts_of
 from trainers.ranks import shared_gradient
+from trainers.trimming import trimmed
 
 
 def gradient_of(
@@ -25,6 +26,22 @@ def gradient_of(
     Raises:
         RankLost: another rank has died.
     """
+    stacks = trimmed(config.model, batch)
+    if len(stacks) == 1:
+        return _gradient(config, layout, flat, stacks[0].batch, execution)
+    loss, gradient = flat.new_empty(flat.shape[0]), torch.empty_like(flat)
+    for stack in stacks:
+        own = flat[stack.rows]
+        loss[stack.rows], gradient[stack.rows] = _gradient(
+            config, layout, own, stack.batch, execution
+        )
+    return loss, gradient
+
+
+def _gradient(
+    config: TrialConfig, layout: Layout, flat: Flat, batch: Batch, execution: Execution
+) -> tuple[Loss, Flat]:
+    """The same of trials whose lines are equally long."""
     if execution.ranks > 1:
         return shared_gradient(config, layout, flat, batch, execution)
     counts = counts_of(batch)

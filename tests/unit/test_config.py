@@ -12,7 +12,7 @@ from trainers.data.task import Task
 from trainers.plugins import kinds
 from trainers.schema import InputError
 
-FROZEN_KEY = "2d919f94e3e076116e4d"
+FROZEN_KEY = "878d54faf3b71cb292ed"
 TRANSFORMER = {"kind": "transformer", "width": 16, "heads": 2}
 
 

@@ -65,6 +65,14 @@ class TokenModel(Model, ABC):
         return self.scores(weights, self.states(weights, question, answer))
 
 
+class Trimmable(TokenModel, ABC):
+    """A model that may be spared columns which are padding in every line of a trial's batch."""
+
+    @abstractmethod
+    def leaves_out_padding(self) -> bool:
+        """Whether no other number depends on such columns, beyond its last bits."""
+
+
 class NumberModel(Model, ABC):
     """Predicts real numbers from real numbers."""
 

@@ -15,7 +15,7 @@ from trainers.models import positions
 from trainers.models.activation import Activation
 from trainers.models.attention import Mask, Memory, Sight, before, remember, seen, seen_before
 from trainers.models.block import Other, Style, block, block_parameters
-from trainers.models.model import TokenModel
+from trainers.models.model import Trimmable
 from trainers.models.parametrisation import AnyParametrisation, Standard
 from trainers.models.position import Line, Position
 from trainers.models.positions.learned import Learned
@@ -38,7 +38,7 @@ else:
     AnyPosition = union(positions, Position)
 
 
-class Transformer(TokenModel):
+class Transformer(Trimmable):
     """Attention over question and answer: encoder-decoder, decoder-only, or encoder-only.
 
     Without encoder layers, question and answer are one causal sequence. Without decoder layers, the
@@ -169,6 +169,11 @@ class Transformer(TokenModel):
     @override
     def state_size(self) -> int:
         return self.width
+
+    @override
+    def leaves_out_padding(self) -> bool:
+        # slots that are answered at once all see one another; random places are drawn for every slot
+        return self.decoder_layers > 0 and self.position.kind != "randomised"
 
     @override
     def states(
