@@ -22,7 +22,7 @@ from trainers.losses import exact, token_losses
 from trainers.models.model import NumberModel, TokenModel
 from trainers.models.stack import Weights
 
-_AT_ONCE = 1_000  # examples of one forward pass; bounds the memory, and changes no result
+AT_ONCE = 1_000  # examples of one forward pass; bounds the memory, and changes no result
 
 Metrics = list[dict[str, float]]
 """One of each trial."""
@@ -168,8 +168,8 @@ def _losses(
 
 
 def _chunks(total: int) -> Iterator[tuple[int, int]]:
-    for first in range(0, total, _AT_ONCE):
-        yield first, min(first + _AT_ONCE, total)
+    for first in range(0, total, AT_ONCE):
+        yield first, min(first + AT_ONCE, total)
 
 
 def _rows(columns: dict[str, Tensor]) -> Metrics:

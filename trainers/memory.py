@@ -12,8 +12,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from trainers.batches import Batch, NumberBatch, TokenBatch
 from trainers.config import TrialConfig
-from trainers.data.shape import NumberShape
+from trainers.data.shape import NumberShape, Shape
+from trainers.evaluate import AT_ONCE
 from trainers.execution import Execution, Mode
+from trainers.forward import predicted
 from trainers.loop import steps_ahead
 from trainers.losses import counts_of, training_loss
 from trainers.models.stack import Layout
@@ -33,17 +35,29 @@ def training_bytes(
 ) -> int:
     """Most memory that a pack has at one time: weights, moments, gradient, activations, examples.
 
-    One step is played with tensors that have a shape and no content, and what is alive is counted; of
-    a batch in parts the largest part, and of several ranks the first, which has most of it. Of a whole
-    batch the gradient of all weights is one tensor, for which freed activations leave no room in one
-    piece, so it is counted on top of them. Python and torch themselves take some 300 MB more.
+    A step and a test are played with tensors that have a shape and no content, and what is alive is
+    counted; of a batch in parts the largest part, and of several ranks the first, which has most of
+    it. Python and torch themselves take some 300 MB more.
+    """
+    step, test = _step_bytes(configs, device, execution), _test_bytes(configs, device)
+    shape = configs[0].training_shape()
+    examples = steps_ahead(configs, device) * configs[0].batch_size * len(configs)
+    return max(step, test) + _COPIES * examples * shape.numbers * _NUMBER_BYTES
+
+
+def _step_bytes(configs: Sequence[TrialConfig], device: str, execution: Execution) -> int:
+    """While it trains.
+
+    Of a whole batch the gradient of all weights is one tensor, for which freed activations leave no
+    room in one piece, so it is counted on top of them.
     """
     config = configs[0]
     layout = Layout(config.parameters())
     with FakeTensorMode(allow_non_fake_inputs=True), _Alive() as alive:  # tables have content
         flat = torch.empty(len(configs), layout.row, device=device)
         moments = torch.empty(2, len(configs), layout.row, device=device)
-        batch = _batch(configs, torch.device(device))
+        shown = config.training_shape(), config.batch_size
+        batch = _batch(configs, *shown, torch.device(device))
         counts = counts_of(batch)
         if execution == Execution(execution.mode):
             flat.requires_grad_()
@@ -57,10 +71,22 @@ def training_bytes(
             part = next(parts_of(share, execution.parts))
             add_gradient(config, layout, flat, part, counts, gradient, execution)
         del moments, gradient
-    examples = steps_ahead(configs, device) * config.batch_size * len(configs)
     holes = _MORE_HOLES if execution.recompute and device == "cpu" else _HOLES
-    step = round(holes * max(alive.peak, gradient_at))
-    return step + _COPIES * examples * config.training_shape().numbers * _NUMBER_BYTES
+    return round(holes * max(alive.peak, gradient_at))
+
+
+def _test_bytes(configs: Sequence[TrialConfig], device: str) -> int:
+    """While it is tested, on so many examples at once."""
+    config, layout = configs[0], Layout(configs[0].parameters())
+    evaluation = config.evaluation
+    examples = min(AT_ONCE, max(evaluation.examples, evaluation.last_examples or 1))
+    with FakeTensorMode(allow_non_fake_inputs=True), _Alive() as alive, torch.no_grad():
+        flat = torch.empty(len(configs), layout.row, device=device)
+        moments = torch.empty(2, len(configs), layout.row, device=device)
+        batch = _batch(configs, config.shape(), examples, torch.device(device))
+        predicted(config, layout.views(flat), batch)
+        del moments
+    return round(_HOLES * alive.peak)
 
 
 def fitting_execution(
@@ -87,9 +113,11 @@ def executions(batch_size: int, mode: Mode = "eager") -> Iterator[Execution]:
     yield from (Execution(mode, parts, recompute=True) for parts in halves)
 
 
-def _batch(configs: Sequence[TrialConfig], device: torch.device) -> Batch:
-    """A batch of the shape that training shows."""
-    shape, rows = configs[0].training_shape(), (len(configs), configs[0].batch_size)
+def _batch(
+    configs: Sequence[TrialConfig], shape: Shape, examples: int, device: torch.device
+) -> Batch:
+    """A batch of so many examples of each trial."""
+    rows = len(configs), examples
     if isinstance(shape, NumberShape):
         inputs = torch.empty(*rows, shape.inputs, device=device)
         return NumberBatch(inputs, torch.empty(*rows, shape.outputs, device=device))

@@ -51,11 +51,12 @@ steps(gcd_trial(**fields), 3, execution)
 print(peak() - before)
 """
 
+FEW = {"points": 1, "examples": 8, "class_examples": 1}  # so that tests take less than steps
 SIZES = {"deep": (0, 8, 256, 256), "wide": (2, 2, 512, 256)}
 
 
 def trial_fields(size: str, precision: str) -> dict[str, Any]:
-    return {**fields(*SIZES[size]), "precision": precision}
+    return {**fields(*SIZES[size]), "precision": precision, "evaluation": FEW}
 
 
 @pytest.mark.slow  # a minute and a half, all of them
@@ -92,7 +93,7 @@ def test_the_memory_of_an_execution_is_predicted_within_20_percent_or_30_with_la
 
 
 def test_every_way_to_train_in_less_memory_takes_less_than_those_before_it() -> None:
-    trial = gcd_trial(**fields(0, 4, 64, 256))
+    trial = gcd_trial(**fields(0, 4, 64, 256), evaluation=FEW)
     found = list(executions(256))
     assert found[:3] == [Execution(), Execution(parts=2), Execution(parts=4)]
     assert found[3] == Execution(recompute=True)
@@ -104,7 +105,7 @@ def test_every_way_to_train_in_less_memory_takes_less_than_those_before_it() -> 
 
 
 def test_the_first_way_that_fits_is_taken_and_none_where_none_does() -> None:
-    trial = gcd_trial(**fields(0, 4, 64, 256))
+    trial = gcd_trial(**fields(0, 4, 64, 256), evaluation=FEW)
     whole = training_bytes([trial])
     assert fitting_execution([trial], "cpu", whole) == Execution()
     assert fitting_execution([trial], "cpu", whole - 1) == Execution(parts=2)
@@ -117,3 +118,11 @@ def test_a_model_without_layers_can_be_played_in_every_way() -> None:
     trial = gcd_trial(model={"kind": "recurrent", "width": 16}, precision="bfloat16")
     taken = [training_bytes([trial], "cpu", execution) for execution in executions(8)]
     assert min(taken) > 12 * trial.cost().all_params
+
+
+def test_tests_of_many_examples_may_take_more_than_steps_and_count_as_well() -> None:
+    few, many = (
+        gcd_trial(**fields(0, 1, 64, 8), evaluation={"points": 1, "examples": examples})
+        for examples in (8, 1_000)
+    )
+    assert training_bytes([many]) > 2 * training_bytes([few])
