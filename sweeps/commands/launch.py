@@ -16,6 +16,7 @@ from sweeps.commands.options import (
     DEFAULT_STORAGE,
     AddressOption,
     DeviceKindOption,
+    ExecutionOption,
     GpusPerTrialOption,
     PacksPerGpuOption,
     SetOption,
@@ -52,6 +53,12 @@ class _Means:
     where: InProcess | OnRay
     device: str
     workers: int
+    wanted: Workers
+
+    @property
+    def here(self) -> bool:
+        """Whether trials train on this machine, which is then the one to measure."""
+        return isinstance(self.where, InProcess) or self.where.address is None
 
     def trainer(self, price: Price, ledger: Ledger) -> Train:
         """What trains packs; only packs for a cluster wait for Ray."""
@@ -92,6 +99,7 @@ def launch(
     device_kind: DeviceKindOption = None,
     packs_per_gpu: PacksPerGpuOption = None,
     gpus_per_trial: GpusPerTrialOption = None,
+    execution: ExecutionOption = None,
     inline: Annotated[bool, typer.Option("--inline", help="Train here, without Ray.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a long sweep.")] = False,
     save_every: Annotated[
@@ -130,6 +138,7 @@ def launch(
         device_kind=device_kind,
         packs_per_gpu=packs_per_gpu,
         gpus_per_trial=gpus_per_trial,
+        execution=execution,
     )
     if inline and wanted.gpus_per_trial > 1:
         raise InputError(
@@ -140,7 +149,12 @@ def launch(
     if storage.exists() and not storage.is_dir():
         raise InputError(f"--storage {storage}: expected a folder, got a file")
     if not allow_drift:
-        refuse_drift(ledger, [trial.key for trial in trials.trials], trains_here=address is None)
+        refuse_drift(
+            ledger,
+            [trial.key for trial in trials.trials],
+            trains_here=address is None,
+            mode=wanted.mode,
+        )
     if address is not None:
         workers = _checked(address, storage, wanted, context)
     publisher = _publisher(trials, ledger, tracking, console)
@@ -149,7 +163,7 @@ def launch(
         if inline
         else OnRay(address, workers, save_every, wanted, allow_drift)
     )
-    means = _Means(where, device, workers)
+    means = _Means(where, device, workers, wanted)
     driver = _driver if isinstance(found, Plan) else partial(_search_driver, found)
     try:
         seconds, run = driver(trials, ledger, means, publisher, console)
@@ -205,21 +219,30 @@ def _driver(
     trials: Plan, ledger: Ledger, means: _Means, publisher: LatePublisher | None, console: Console
 ) -> tuple[float, Callable[[], bool]]:
     """The seconds that a planned sweep takes, and what runs it."""
-    from sweeps.planning.cost import learn_from, price, refuse_beyond_limits
+    from sweeps.planning.cost import learn_from, price, refuse_beyond_limits, try_out
     from sweeps.planning.show import show_price
+    from sweeps.planning.show_shapes import show_shapes
     from sweeps.running.drive import drive
 
-    priced = price(trials, ledger, device=means.device, workers=means.workers)
-    refuse_beyond_limits(priced)
-    show_price(priced, console)
-    train = means.trainer(priced, ledger)
+    prices = partial(
+        price, trials, ledger, device=means.device, workers=means.workers, wanted=means.wanted
+    )
+    first = prices()
+    refuse_beyond_limits(first)
+    show_price(first, console)
 
     def run() -> bool:
+        priced = first
+        if means.here and first.untried:
+            try_out(first)
+            priced = prices(rates=first.rates)
+            show_shapes(priced, console)
+        train = means.trainer(priced, ledger)
         done = drive(priced, ledger, train=train, publisher=publisher, console=console)
         learn_from(priced, ledger, device=means.device)
         return done
 
-    return priced.seconds, run
+    return first.seconds, run
 
 
 def _search_driver(

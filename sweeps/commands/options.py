@@ -34,6 +34,10 @@ GpusPerTrialOption = Annotated[
     int | None,
     typer.Option(min=1, max=64, help="How many GPUs of one machine train one trial together."),
 ]
+ExecutionOption = Annotated[
+    str | None,
+    typer.Option(help="How steps are run: eager, compiled, graphed, or auto: what is fastest."),
+]
 NameArgument = Annotated[str | None, typer.Argument(help="One of them, with its fields.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 AddressOption = Annotated[

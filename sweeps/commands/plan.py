@@ -9,6 +9,7 @@ from rich.console import Console
 
 from sweeps.commands.options import (
     DEFAULT_STORAGE,
+    ExecutionOption,
     JsonOption,
     SetOption,
     StorageOption,
@@ -22,6 +23,7 @@ def plan(
     sweep: SweepArgument,
     changes: SetOption = [],  # noqa: B006 - typer copies it
     storage: StorageOption = DEFAULT_STORAGE,
+    execution: ExecutionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show every trial with its price, before anything starts."""
@@ -38,7 +40,8 @@ def plan(
     if not isinstance(found, Plan):
         show_search(surveyed(found, Ledger(storage), device, workers), as_json=as_json)
         return
-    priced = price(found, Ledger(storage), device=device, workers=workers)
+    wanted = found.sweep.workers.but(execution=execution)
+    priced = price(found, Ledger(storage), device=device, workers=workers, wanted=wanted)
     if priced.rates is not None:
         priced.rates.save()  # also where a launch would be refused
     if as_json:

@@ -1,23 +1,26 @@
 """What a sweep costs before it starts: seconds of every trial, packs, and when all of it will be done."""
 
 import heapq
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from sweeps.planning.choice import LIKELY_PREPARATION_S, Choice
 from sweeps.planning.learned import Done, learn
+from sweeps.planning.packing import queues
 from sweeps.planning.plan import Plan, PlannedTrial
-from sweeps.planning.rates import Ladder, Rate, Rates, best_rate, between, device_kind, rates_of
-from sweeps.planning.standing import OPEN, Standing, State, shared_with, standing
+from sweeps.planning.rates import Rates, device_kind, rates_of
+from sweeps.planning.shapes import Left, Site, shapes
+from sweeps.planning.standing import OPEN, Standing, State, begun_in, shared_with, standing
+from sweeps.planning.work import steps_worth
 from sweeps.spec import SpecError
 from sweeps.storage.ledger import Ledger, Look
-from trainers.config import TrialConfig
-from trainers.data.task import ClassedTask, JudgedTask
-from trainers.variants import Variant
+from sweeps.workers import Workers
+from trainers.execution import Execution
 
-_FORWARD_SHARE = 1 / 3  # of the FLOPs of training on an example
+_TRIES_WORTH = 3.0  # times what it takes to try a way that has to be prepared is what it may save
+_TRIES_SHARE = 0.1  # of the whole sweep, at the most
 
 
 @dataclass(frozen=True)
@@ -44,14 +47,26 @@ class PricedTrial:
 
 @dataclass(frozen=True)
 class Pack:
-    """Trials that train together."""
+    """Trials of equal shape for one worker: `width` at once, the others as rows become free."""
 
-    trials: tuple[PricedTrial, ...]
+    trials: tuple[PricedTrial, ...]  # in the order in which they begin
+    width: int = 1
+    execution: Execution = Execution()  # noqa: RUF009 - frozen
+    preparation_s: float = 0.0
 
     @property
     def seconds(self) -> float:
         """Of the whole pack, on one worker."""
-        return sum(trial.seconds for trial in self.trials)
+        return self.preparation_s + sum(trial.seconds for trial in self.trials)
+
+
+@dataclass(frozen=True)
+class PricedShape:
+    """What is left to train of a shape, and how its trials train, and why."""
+
+    trials: tuple[PricedTrial, ...]
+    choice: Choice
+    learned: bool  # their pace is that of finished ones, not a measurement
 
 
 @dataclass(frozen=True)
@@ -63,7 +78,7 @@ class Price:
     packs: tuple[Pack, ...]  # longest first
     workers: int
     device: str = ""  # the kind
-    learned: int = 0  # open trials whose pace is that of finished ones, not a measurement
+    shapes: tuple[PricedShape, ...] = ()
     shared: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     storage: Path = Path()
     rates: Rates | None = None
@@ -79,7 +94,12 @@ class Price:
     @cached_property
     def device_hours(self) -> float:
         """Of all workers together: hours of GPUs, or of processors on a machine without one."""
-        return sum(each.seconds for each in self.open) / 3600
+        return sum(pack.seconds for pack in self.packs) / 3600
+
+    @property
+    def learned(self) -> int:
+        """Open trials whose pace is that of finished ones, not a measurement."""
+        return sum(len(shape.trials) for shape in self.shapes if shape.learned)
 
     @cached_property
     def open(self) -> tuple[PricedTrial, ...]:
@@ -95,30 +115,74 @@ class Price:
             trials=len(self.open),
         )
 
+    @cached_property
+    def untried(self) -> tuple[PricedShape, ...]:
+        """Shapes of which a launch had better measure compiled steps before it starts.
 
-def price(plan: Plan, ledger: Ledger, *, device: str, workers: int) -> Price:
+        What they may save is several times what measuring takes, and all of that a tenth of the sweep.
+        """
+        found: list[PricedShape] = []
+        for shape in sorted(self.shapes, key=lambda shape: -shape.choice.saves_s):
+            choice, spent_s = shape.choice, LIKELY_PREPARATION_S * (len(found) + 1)
+            if choice.untried is None or choice.saves_s < _TRIES_WORTH * LIKELY_PREPARATION_S:
+                continue
+            if spent_s <= _TRIES_SHARE * self.seconds:
+                found.append(shape)
+        return tuple(found)
+
+
+def price(
+    plan: Plan,
+    ledger: Ledger,
+    *,
+    device: str,
+    workers: int,
+    wanted: Workers | None = None,
+    rates: Rates | None = None,
+) -> Price:
     """Say where every trial stands, group what is left into packs, and estimate its seconds.
 
-    What this tells of the device is kept in the storage, where there is one; but not by a sweep that
-    is beyond its limits, since a launch that is refused writes nothing.
+    What is `wanted` of the workers takes the place of what the sweep file says, and `rates` of what the
+    storage knows. What this tells of the device is kept in the storage, where there is one; but not by a
+    sweep that is beyond its limits, since a launch that is refused writes nothing.
+
+    Raises:
+        InputError: what is wanted is not there on such a device.
     """
+    site = Site(device, workers, plan.sweep.workers if wanted is None else wanted)
+    site.check()
     looks = ledger.look(trial.key for trial in plan.trials)
     standings = [standing(looks.get(trial.key)) for trial in plan.trials]
-    rates = rates_of(ledger.root, device)
+    rates = rates or rates_of(ledger.root, device)
     learn(rates, ledger, _done(zip(plan.trials, standings, strict=True)), looks)
-    left = [t for t, stands in zip(plan.trials, standings, strict=True) if stands.state in OPEN]
-    by_shape = _rates(rates, left)
-    trials = tuple(
-        PricedTrial(trial, stands.state, stands.steps_done, _seconds(trial, stands, by_shape))
+    left = [
+        Left(trial, _steps_left(trial, stands), _begun(ledger, trial, looks))
         for trial, stands in zip(plan.trials, standings, strict=True)
+        if stands.state in OPEN
+    ]
+    found = shapes(rates, left, site)
+    seconds = {
+        each.trial.key: shape.choice.seconds * each.steps
+        for shape in found
+        for each in shape.trials
+    }
+    trials = {
+        trial.key: PricedTrial(trial, stands.state, stands.steps_done, seconds.get(trial.key, 0.0))
+        for trial, stands in zip(plan.trials, standings, strict=True)
+    }
+    priced_shapes = tuple(
+        PricedShape(
+            tuple(trials[each.trial.key] for each in shape.trials), shape.choice, shape.learned
+        )
+        for shape in found
     )
     priced = Price(
         plan,
-        trials,
-        _packs(trials, by_shape, workers),
+        tuple(trials.values()),
+        _packs(priced_shapes, workers),
         workers,
         device_kind(device),
-        sum(by_shape[trial.variant.stacks_with].learned for trial in left),
+        priced_shapes,
         shared_with(ledger, plan.sweep.name, (trial.key for trial in plan.trials)),
         ledger.root,
         rates,
@@ -126,6 +190,20 @@ def price(plan: Plan, ledger: Ledger, *, device: str, workers: int) -> Price:
     if not priced.exceeded:
         rates.save()
     return priced
+
+
+def try_out(priced: Price) -> None:
+    """Measure the compiled steps that may be worth it; the next price rests on them.
+
+    Half a minute for each of `priced.untried`.
+    """
+    rates = priced.rates
+    if rates is None:
+        return
+    for shape in priced.untried:
+        trial = shape.trials[0].trial
+        if shape.choice.untried is not None:
+            rates.tried(trial.variant.stacks_with, trial.config, shape.choice.untried)
 
 
 def refuse_beyond_limits(priced: Price) -> None:
@@ -142,7 +220,7 @@ def learn_from(priced: Price, ledger: Ledger, *, device: str) -> None:
     """Keep in the storage what a launch has told of the device, for the next sweep of such shapes."""
     looks: dict[str, Look] = ledger.look(each.trial.key for each in priced.open)
     trained = [(each.trial, standing(looks.get(each.trial.key))) for each in priced.open]
-    rates = rates_of(ledger.root, device)
+    rates = priced.rates or rates_of(ledger.root, device)
     learn(rates, ledger, _done(trained), looks)
     rates.save()
 
@@ -152,81 +230,32 @@ def _done(trials: Iterable[tuple[PlannedTrial, Standing]]) -> Iterable[Done]:
         if stands.state not in OPEN:
             variant = trial.variant
             share = stands.steps_done / variant.steps
-            yield Done(trial.key, variant.stacks_with, share * _steps_worth(variant))
+            yield Done(trial.key, variant.stacks_with, share * steps_worth(variant))
 
 
-def _seconds(trial: PlannedTrial, stands: Standing, rates: Mapping[str, Rate]) -> float:
-    if stands.state not in OPEN:
-        return 0.0
-    variant = trial.variant
-    share_left = 1 - stands.steps_done / variant.steps
-    return rates[variant.stacks_with].seconds * _steps_worth(variant) * share_left
+def _steps_left(trial: PlannedTrial, stands: Standing) -> float:
+    return steps_worth(trial.variant) * (1 - stands.steps_done / trial.variant.steps)
 
 
-def _steps_worth(variant: Variant) -> float:
-    """Steps of training that take as long as the whole trial, its tests included."""
-    tested = variant.of_shape(_tested_steps)
-    return variant.steps + tested
+def _begun(ledger: Ledger, trial: PlannedTrial, looks: Mapping[str, Look]) -> Execution | None:
+    return begun_in(ledger.trial(trial.key)) if trial.key in looks else None
 
 
-def _tested_steps(config: TrialConfig) -> float:
-    """All reports and the outcome, in steps; an answer that is generated counts twice."""
-    evaluation = config.evaluation
-    sets = (config.task, *config.test_tasks().values())
-    passes = len(sets) + evaluation.by_place
-    last = evaluation.last_examples or evaluation.examples
-    judged = sum(isinstance(task, JudgedTask) for task in sets) * evaluation.judged_examples
-    each_report = evaluation.training_examples + 2 * judged
-    tested = passes * ((evaluation.points - 1) * evaluation.examples + last)
-    tested += evaluation.points * each_report
-    tested += len(evaluation.prune) * (last + evaluation.training_examples)
-    if isinstance(config.task, ClassedTask):
-        tested += 2 * len(config.task.classes()) * evaluation.class_examples
-    return tested * _FORWARD_SHARE / config.batch_size
-
-
-def _packs(
-    trials: Iterable[PricedTrial], rates: Mapping[str, Rate], workers: int
-) -> tuple[Pack, ...]:
-    groups: defaultdict[str, list[PricedTrial]] = defaultdict(list)
-    for trial in trials:
-        if trial.is_open:
-            groups[trial.trial.variant.stacks_with].append(trial)
-    left = sum(len(group) for group in groups.values())
-    fair = max(1, left // (2 * workers))  # a pack so large that workers would idle helps nobody
+def _packs(shapes: Iterable[PricedShape], workers: int) -> tuple[Pack, ...]:
+    every = tuple(shapes)
+    sweep_s = sum(trial.seconds for shape in every for trial in shape.trials)
     packs: list[Pack] = []
-    for shape, group in groups.items():
-        size = min(rates[shape].pack, fair)
-        # alike in length, so that few rows of a pack are left alone
-        ordered = sorted(group, key=lambda trial: -trial.seconds)
-        packs += [
-            Pack(tuple(ordered[first : first + size])) for first in range(0, len(ordered), size)
-        ]
+    for shape in every:
+        choice = shape.choice
+        found = queues(
+            shape.trials,
+            choice.way.width,
+            preparation_s=choice.preparation_s,
+            sweep_s=sweep_s,
+            workers=workers,
+        )
+        for number, queue in enumerate(found):
+            prepared_s = choice.preparation_s if number < workers else 0.0  # once in each worker
+            width = min(choice.way.width, len(queue))
+            packs.append(Pack(queue, width, choice.execution, prepared_s))
     return tuple(sorted(packs, key=lambda pack: -pack.seconds))
-
-
-def _rates(known: Rates, trials: Iterable[PlannedTrial]) -> dict[str, Rate]:
-    """The rate of every shape: learned, or measured for a few and interpolated between them."""
-    shapes: dict[str, PlannedTrial] = {}
-    counts: defaultdict[str, int] = defaultdict(int)
-    for trial in trials:
-        shape = trial.variant.stacks_with
-        shapes.setdefault(shape, trial)
-        counts[shape] += 1
-    families: defaultdict[str, list[str]] = defaultdict(list)
-    for shape, trial in shapes.items():
-        families[trial.config.model.kind].append(shape)
-    step_flops = {shape: trial.flops // trial.variant.steps for shape, trial in shapes.items()}
-    slower = known.slower()
-    rates: dict[str, Rate] = {}
-    for family in families.values():
-        family.sort(key=step_flops.__getitem__)
-        anchors: list[tuple[int, Ladder]] = []
-        for number in sorted({0, len(family) // 2, len(family) - 1}):
-            shape = family[number]
-            ladder = known.ladder(shape, shapes[shape].config, counts[shape])
-            anchors.append((step_flops[shape], ladder))
-        for shape in family:
-            expected = between(anchors, step_flops[shape])
-            rates[shape] = best_rate(expected, known.learned(shape), slower, counts[shape])
-    return rates

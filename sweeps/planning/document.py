@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sweeps.planning.cost import Price, PricedTrial
+from sweeps.planning.cost import Pack, Price, PricedShape, PricedTrial
 from sweeps.planning.room import disk_bytes, free_bytes, memory_bytes, state_bytes
 
 
@@ -14,10 +14,8 @@ def plan_text(price: Price) -> str:
     parts = {
         "sweep": json.dumps(price.plan.sweep.name),
         "trials": _lines(_trial(price, each) for each in price.trials),
-        "packs": _lines(
-            {"trials": [each.trial.key for each in pack.trials], "seconds": pack.seconds}
-            for pack in price.packs
-        ),
+        "shapes": _lines(map(_shape, price.shapes)),
+        "packs": _lines(map(_pack, price.packs)),
         "total": json.dumps(_total(price), indent=1),
     }
     return "{\n" + ",\n".join(f'"{name}": {text}' for name, text in parts.items()) + "\n}"
@@ -38,6 +36,33 @@ def _trial(price: Price, each: PricedTrial) -> dict[str, Any]:
         "seconds": each.seconds,
         "state": each.state,
         "shared_with": list(price.shared.get(trial.key, ())),
+    }
+
+
+def _shape(shape: PricedShape) -> dict[str, Any]:
+    """How the open trials of a shape train; any of them says which shape it is."""
+    choice = shape.choice
+    return {
+        "trial": shape.trials[0].trial.key,
+        "trials": len(shape.trials),
+        "width": choice.way.width,
+        "execution": choice.execution.words,
+        "step_s": choice.seconds,
+        "step_alone_s": choice.alone,
+        "preparation_s": choice.preparation_s,
+        "seconds": sum(each.seconds for each in shape.trials),
+        "learned": shape.learned,
+        "why": choice.why,
+    }
+
+
+def _pack(pack: Pack) -> dict[str, Any]:
+    return {
+        "trials": [each.trial.key for each in pack.trials],
+        "width": pack.width,
+        "execution": pack.execution.words,
+        "preparation_s": pack.preparation_s,
+        "seconds": pack.seconds,
     }
 
 

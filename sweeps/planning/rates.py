@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -15,21 +15,14 @@ from typing import Any
 
 import torch
 
+from sweeps.planning.calibration import Calibration, calibrated, tried
+from sweeps.planning.way import Ladder, Way, modes, widths
 from sweeps.storage import durable
 from sweeps.storage.machine import processor
 from trainers.config import TrialConfig
-from trainers.machine import prepare
-from trainers.measure import seconds_per_step
 
-LADDER = (1, 4, 16)
-"""Sizes of a pack that are tried, smallest first."""
-
-WORTH = 0.95
-"""A larger pack must save 5 % of the time, or it is not worth losing more at once."""
-
-_LONG_STEP_S = 0.04  # a pack whose steps would take longer has no overhead left to save
-_ENOUGH = 9  # packs of one shape: the median of so many is steady
-_FORMAT = 2
+_ENOUGH = 24  # trials of one shape: the median of so many is steady
+_FORMAT = 3
 
 
 def cpu_workers() -> int:
@@ -42,21 +35,22 @@ def device_kind(device: str) -> str:
     return torch.cuda.get_device_name() if device == "cuda" else f"{cpu_workers()} x {processor()}"
 
 
-@dataclass(frozen=True)
-class Rate:
-    """How fast trials of one shape train here: seconds of a step of one trial, in packs of `pack`."""
+@dataclass
+class Known:
+    """What is known of one shape."""
 
-    seconds: float
-    pack: int
-    learned: bool = False
+    measured: dict[Way, float] = field(default_factory=dict[Way, float])
+    prepared: dict[Way, float] = field(default_factory=dict[Way, float])  # seconds before a pack
+    failed: dict[Way, str] = field(default_factory=dict[Way, str])  # why a way does not work
+    seen: dict[Way, list[float]] = field(default_factory=dict[Way, list[float]])  # newest last
 
-
-Ladder = Mapping[int, float]
-"""Seconds of a step of one trial, by the size of its pack."""
-
-
-def _name(shape: str) -> str:
-    return hashlib.sha256(shape.encode()).hexdigest()[:20]
+    def ratios(self) -> list[float]:
+        """For each way how many times longer a step took in training than was measured of it."""
+        return [
+            median(times) / self.measured[way]
+            for way, times in self.seen.items()
+            if self.measured.get(way, math.inf) < math.inf
+        ]
 
 
 @dataclass
@@ -65,53 +59,51 @@ class Rates:
 
     file: Path
     device: str
-    measured: dict[str, dict[int, float]]
-    seen: dict[str, dict[int, list[float]]]  # of finished packs, newest last
+    shapes: dict[str, Known] = field(default_factory=dict[str, Known])
     trials: set[str] = field(default_factory=set[str])  # keys of those that were seen
     changed: bool = False
 
+    def of(self, shape: str) -> Known:
+        """What is known of a shape."""
+        name = hashlib.sha256(shape.encode()).hexdigest()[:20]
+        return self.shapes.setdefault(name, Known())
+
     def knows(self, shape: str) -> bool:
-        """Whether enough packs of a shape were seen."""
-        return sum(map(len, self.seen.get(_name(shape), {}).values())) >= _ENOUGH
+        """Whether enough trials of a shape were seen."""
+        return sum(map(len, self.of(shape).seen.values())) >= _ENOUGH
 
-    def learn(self, shape: str, pack: Collection[str], seconds: float) -> None:
-        """Take note of a pack of trials, by their keys, in which a step of one trial took so long."""
-        self.trials.update(pack)
-        size = min(LADDER, key=lambda one: abs(math.log(one / len(pack))))
-        self.seen.setdefault(_name(shape), {}).setdefault(size, []).append(seconds)
+    def learn(self, shape: str, key: str, way: Way, seconds: float) -> None:
+        """Take note of a trial that trained so: its share of a step of its pack took so long."""
+        self.trials.add(key)
+        nearest = min(widths(self.device), key=lambda one: abs(math.log(one / way.width)))
+        self.of(shape).seen.setdefault(way._replace(width=nearest), []).append(seconds)
         self.changed = True
-
-    def learned(self, shape: str) -> Ladder:
-        """What finished packs took; empty for a shape of which none has."""
-        found = self.seen.get(_name(shape), {})
-        return {size: median(found[size]) for size in LADDER if size in found}
 
     def slower(self) -> float:
         """How many times longer a step takes in training than was measured of it alone."""
-        ratios = [
-            median(times) / self.measured[name][size]
-            for name, sizes in self.seen.items()
-            for size, times in sizes.items()
-            if size in self.measured.get(name, {})
-        ]
+        ratios = [ratio for known in self.shapes.values() for ratio in known.ratios()]
         return median(ratios) if ratios else 1.0
 
-    def ladder(self, shape: str, config: TrialConfig, count: int) -> Ladder:
-        """For each size of a pack that may pay for `count` trials; measured where that was never done."""
-        ladder = self.measured.setdefault(_name(shape), {})
-        best = math.inf
-        for size in LADDER:
-            if size > 1 and (size > count or size * best > _LONG_STEP_S):
-                break
-            if size not in ladder:
-                prepare()
-                pack = [config.model_copy(update={"seed": seed}) for seed in range(size)]
-                ladder[size] = seconds_per_step(pack, device=self.device) / size
-                self.changed = True
-            if ladder[size] > best * WORTH:
-                break
-            best = ladder[size]
-        return ladder
+    def ladder(self, shape: str, config: TrialConfig, most: int) -> Ladder:
+        """For each way in which up to `most` trials may train; measured where that was never done."""
+        ladder = widths(self.device)
+        far_enough = next((width for width in ladder if width >= most), ladder[-1])
+        ways = [
+            Way(width, mode)
+            for mode in modes(self.device)
+            for width in ladder
+            if width <= far_enough
+        ]
+        if any(way not in self.of(shape).measured for way in ways):
+            self._keep(shape, calibrated(config, ways, device=self.device))
+        return self.of(shape).measured
+
+    def tried(self, shape: str, config: TrialConfig, way: Way) -> None:
+        """Measure a way that takes its time to prepare, and its preparation."""
+        found, seconds = tried(config, way, device=self.device)
+        self._keep(shape, found)
+        if way not in found.failed:
+            self.of(shape).prepared[way] = seconds
 
     def save(self) -> None:
         """Write what is new, if the storage folder is there already."""
@@ -122,12 +114,19 @@ class Rates:
                 "format": _FORMAT,
                 "device": device_kind(self.device),
                 "torch": torch.__version__,
-                "measured": self.measured,
-                "seen": self.seen,
+                "shapes": {
+                    name: _written(known) for name, known in self.shapes.items() if known != Known()
+                },
                 "trials": sorted(self.trials),
             }
             durable.write_over(self.file, json.dumps(record).encode())
             self.changed = False
+
+    def _keep(self, shape: str, found: Calibration) -> None:
+        known = self.of(shape)
+        known.measured.update(found.seconds)
+        known.failed.update(found.failed)
+        self.changed = True
 
 
 def rates_of(storage: Path, device: str) -> Rates:
@@ -136,40 +135,60 @@ def rates_of(storage: Path, device: str) -> Rates:
     file = storage / "rates" / f"{hashlib.sha256(kind.encode()).hexdigest()[:12]}.json"
     try:
         stored: dict[str, Any] = json.loads(file.read_bytes())
-        measured = {
-            shape: {int(size): float(seconds) for size, seconds in ladder.items()}
-            for shape, ladder in stored["measured"].items()
-        }
-        seen = {
-            shape: {int(size): [float(one) for one in times] for size, times in sizes.items()}
-            for shape, sizes in stored["seen"].items()
-        }
-        return Rates(file, device, measured, seen, set(stored["trials"]))
+        shapes = {name: _read(known) for name, known in stored["shapes"].items()}
+        return Rates(file, device, shapes, set(stored["trials"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return Rates(file, device, {}, {})
+        return Rates(file, device)
+
+
+def _written(known: Known) -> dict[str, Any]:
+    """What is known of a shape as JSON; a way that was not worth trying has no number."""
+    measured = {
+        way.words: seconds if seconds < math.inf else None
+        for way, seconds in known.measured.items()
+    }
+    parts: dict[str, dict[str, Any]] = {"measured": measured}
+    for name, values in (
+        ("prepared", known.prepared),
+        ("failed", known.failed),
+        ("seen", known.seen),
+    ):
+        parts[name] = {way.words: value for way, value in values.items()}
+    return parts
+
+
+def _read(known: Mapping[str, Mapping[str, Any]]) -> Known:
+    measured = {
+        Way.of(words): math.inf if seconds is None else float(seconds)
+        for words, seconds in known["measured"].items()
+    }
+    return Known(
+        measured,
+        {Way.of(words): float(seconds) for words, seconds in known["prepared"].items()},
+        {Way.of(words): str(reason) for words, reason in known["failed"].items()},
+        {Way.of(words): [float(one) for one in times] for words, times in known["seen"].items()},
+    )
 
 
 def between(anchors: Sequence[tuple[int, Ladder]], flops: int) -> Ladder:
-    """What a shape takes by the anchors below and above it, linear in FLOPs for each size of a pack."""
+    """What a shape takes by the anchors below and above it, linear in FLOPs for each way to train."""
     below = max((a for a in anchors if a[0] <= flops), key=lambda a: a[0], default=anchors[0])
     above = min((a for a in anchors if a[0] >= flops), key=lambda a: a[0], default=anchors[-1])
     share = 0.0 if above[0] == below[0] else (flops - below[0]) / (above[0] - below[0])
-    sizes = [size for size in LADDER if size in below[1] and size in above[1]]
-    return {size: (1 - share) * below[1][size] + share * above[1][size] for size in sizes}
+    return {
+        way: (1 - share) * seconds + share * above[1][way] if share else seconds
+        for way, seconds in below[1].items()
+        if way in above[1]
+    }
 
 
-def best_rate(expected: Ladder, learned: Ladder, slower: float, count: int) -> Rate:
-    """The size of a pack that takes least for `count` trials, and its rate.
-
-    What finished packs took beats what is expected; it also says how much slower than expected the
-    sizes are of which none has finished, for which else `slower` is taken.
-    """
-    ratios = [learned[size] / expected[size] for size in learned if size in expected]
+def expected(ladder: Ladder, known: Known, slower: float) -> Ladder:
+    """What each way to train takes in a sweep: as finished packs took, or as much slower as they were."""
+    ratios = [
+        median(times) / ladder[way]
+        for way, times in known.seen.items()
+        if ladder.get(way, math.inf) < math.inf
+    ]
     factor = median(ratios) if ratios else slower
-    known = {size: factor * seconds for size, seconds in expected.items()} | dict(learned)
-    best = Rate(math.inf, 1, learned=bool(learned))
-    for size in sorted(known):
-        worth = WORTH if size > 1 and best.seconds < math.inf else 1.0
-        if (size == 1 or size <= count) and known[size] < best.seconds * worth:
-            best = Rate(known[size], size, learned=bool(learned))
-    return best
+    found = {way: factor * seconds for way, seconds in ladder.items()}
+    return found | {way: median(times) for way, times in known.seen.items()}

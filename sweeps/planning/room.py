@@ -3,14 +3,14 @@
 import shutil
 from pathlib import Path
 
-from sweeps.planning.cost import Price, PricedTrial
+from sweeps.planning.cost import Pack, Price
+from sweeps.planning.work import numbers_of_step
 from trainers.checkpoint import KEPT
 from trainers.config import TrialConfig
 from trainers.memory import training_bytes
 
 _BYTES_OF_PARAMETER = 16  # float32 weight, gradient and two moments
 _SAVED_BYTES_OF_PARAMETER = 12  # without the gradient
-_PER_NUMBER = 20  # numbers that are kept for the backward pass, for each of a layer's inputs
 _MANY_NUMBERS = 50_000_000  # of a step: fewer stay below a gigabyte, however many layers there are
 _FILES_BYTES = 12_000  # config, start, outcome, and what a checkpoint has beside its numbers
 _LINE_BYTES, _METRIC_BYTES = 70, 40  # of a report in the ledger
@@ -18,18 +18,18 @@ _LINE_BYTES, _METRIC_BYTES = 70, 40  # of a report in the ledger
 
 def memory_bytes(price: Price) -> int | None:
     """Memory of the largest pack; None where it is too small to be worth the seconds of finding out."""
-    largest = max(
-        price.packs, key=lambda pack: len(pack.trials) * _numbers(pack.trials[0]), default=None
-    )
-    if largest is None or len(largest.trials) * _numbers(largest.trials[0]) < _MANY_NUMBERS:
+    largest = max(price.packs, key=_numbers, default=None)
+    if largest is None or _numbers(largest) < _MANY_NUMBERS:
         return None
-    return training_bytes([each.trial.config for each in largest.trials])
+    configs = [each.trial.config for each in largest.trials[: largest.width]]
+    return training_bytes(configs, execution=largest.execution)
 
 
 def state_bytes(price: Price) -> int:
     """Weights, gradients and moments of the largest pack."""
     packs = (
-        sum(each.trial.variant.cost.all_params for each in pack.trials) for pack in price.packs
+        sum(each.trial.variant.cost.all_params for each in pack.trials[: pack.width])
+        for pack in price.packs
     )
     return _BYTES_OF_PARAMETER * max(packs, default=0)
 
@@ -56,12 +56,5 @@ def _curve_bytes(config: TrialConfig) -> int:
     return config.evaluation.points * (_LINE_BYTES + _METRIC_BYTES * len(config.metrics()))
 
 
-def _numbers(trial: PricedTrial) -> int:
-    return trial.trial.variant.of_shape(_numbers_of_step)
-
-
-def _numbers_of_step(config: TrialConfig) -> int:
-    """A rough measure by which packs can be told apart: weights, and tokens times the width."""
-    width = getattr(config.model, "width", 1)
-    numbers = config.batch_size * config.training_shape().numbers * width
-    return 4 * config.cost().all_params + _PER_NUMBER * numbers
+def _numbers(pack: Pack) -> int:
+    return pack.width * pack.trials[0].trial.variant.of_shape(numbers_of_step)

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -11,11 +10,18 @@ from rich.text import Text
 
 from sweeps.planning.cost import Price, PricedTrial
 from sweeps.planning.room import disk_bytes, free_bytes, memory_bytes
-from sweeps.spec import Sweep
-from sweeps.wording import duration, written
+from sweeps.planning.show_shapes import (
+    fields_of,
+    in_a_line,
+    short_names,
+    show_shapes,
+    to_try,
+    value_of,
+)
+from sweeps.wording import duration
 
 _ROWS_SHOWN = 12
-_LEFT_OUT_FIRST = ("in packs of", "params", "off")  # where the screen is narrow
+_LEFT_OUT_FIRST = ("params", "off")  # where the screen is narrow
 _NAMES_SHOWN = 3
 _DAY_S = 86_400.0
 _UNITS = ((1e18, "EFLOP"), (1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP"))
@@ -36,6 +42,8 @@ def show_price(price: Price, console: Console) -> None:
         facts.add_row(f"  {name}", text)
     console.print(facts, highlight=False)
     if price.open:
+        if len(price.shapes) > 1:
+            show_shapes(price, console)
         _show_places(price, console)
 
 
@@ -59,6 +67,10 @@ def _facts(price: Price) -> Iterator[tuple[str, Text]]:
         yield "levels", Text(levels)
     yield "time", _time(price)
     yield "pace", Text(_pace(price))
+    if len(price.shapes) == 1:
+        yield "at once", Text(in_a_line(price.shapes[0].choice))
+    if price.untried:
+        yield "to try", Text(to_try(price))
     memory = memory_bytes(price)
     room = "less than 1 GB" if memory is None else f"about {_scaled(memory, _SIZES, 1)}"
     yield "memory", Text(f"{room} for the largest pack, and 0.3 GB for torch in each worker")
@@ -68,8 +80,8 @@ def _facts(price: Price) -> Iterator[tuple[str, Text]]:
 
 def _to_train(price: Price) -> str:
     flops = sum(each.flops_left for each in price.open)
-    sizes = {len(pack.trials) for pack in price.packs}
-    packed = "each by itself" if sizes == {1} else f"in {len(price.packs):,} packs"
+    widest = max(pack.width for pack in price.packs)
+    packed = "each by itself" if widest == 1 else f"up to {widest} at once on a worker"
     return f"{len(price.open):,} trials, {packed}, {_scaled(flops, _UNITS, 2)}"
 
 
@@ -173,9 +185,9 @@ def _folded(name: str) -> str:
 
 def _columns(price: Price, firsts: Sequence[PricedTrial]) -> Iterator[tuple[str, list[str]]]:
     """What is said of the first trial of each place, column by column."""
-    fields = _fields(price.plan.sweep)
-    for name, field in zip(_short(fields), fields, strict=True):
-        yield name, [_value(each.trial.point, field) for each in firsts]
+    fields = fields_of(price.plan.sweep)
+    for name, field in zip(short_names(fields), fields, strict=True):
+        yield name, [value_of(each.trial.point, field) for each in firsts]
     yield "params", [f"{each.trial.params:,}" for each in firsts]
     largest = max(each.trial.flops for each in firsts)
     unit, name = next((pair for pair in _UNITS if largest >= pair[0]), (1.0, "FLOP"))
@@ -183,30 +195,7 @@ def _columns(price: Price, firsts: Sequence[PricedTrial]) -> Iterator[tuple[str,
     off = [_off(each) for each in firsts]
     if any(share is not None for share in off):
         yield "off", ["" if share is None else f"{100 * share:+.1f} %" for share in off]
-    sizes = {each.trial.key: len(pack.trials) for pack in price.packs for each in pack.trials}
-    if len(set(sizes.values())) > 1:
-        yield "in packs of", [str(sizes[each.trial.key]) for each in firsts]
     yield "one takes", [duration(each.seconds) for each in firsts]
-
-
-def _fields(sweep: Sweep) -> list[str]:
-    return list(dict.fromkeys(field for axis in sweep.axes for field in axis.may_set()))
-
-
-def _short(fields: Sequence[str]) -> list[str]:
-    """The last part of each path, and more of it where two would read alike."""
-    last = [field.rpartition(".")[2] for field in fields]
-    return [
-        name if last.count(name) == 1 else field for name, field in zip(last, fields, strict=True)
-    ]
-
-
-def _value(point: Mapping[str, Any], field: str) -> str:
-    """A value of a place; nothing where the axis does not exist there."""
-    if field not in point:
-        return ""
-    value = point[field]
-    return f"{value:.4g}" if isinstance(value, float) else written(value)
 
 
 def _scaled(number: float, units: Sequence[tuple[float, str]], digits: int) -> str:

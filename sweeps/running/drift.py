@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from sweeps.planning.standing import begun_in
 from sweeps.storage.ledger import Ledger, TrialFolder
 from sweeps.storage.start import Drift
 from trainers.checkpoint import PORTABLE, Found, difference, fingerprint, newest_fingerprint
-from trainers.execution import Execution
+from trainers.execution import Execution, Mode
 from trainers.machine import prepare
 from trainers.schema import InputError
 
@@ -30,21 +31,19 @@ def refuse_drift(
     keys: Iterable[str],
     *,
     trains_here: bool,
-    execution: Execution | None = None,
+    mode: Mode | None = None,
 ) -> None:
     """Look at those of these trials that are open, before anything is written.
 
-    Where other machines train, each of them looks at its own processor and threads. Without an
-    `execution` that is asked for, each goes on in its own.
+    Where other machines train, each of them looks at its own processor and threads. Each goes on in
+    the execution in which it began, unless another `mode` is asked for.
 
     Raises:
         Drifted: one line with what has changed, and for how many trials.
         LedgerError: the files of a trial are damaged.
     """
     prepare()
-    now = fingerprint(execution or Execution())
-    if execution is None:
-        del now["execution"]
+    now = fingerprint()
     if not trains_here:
         now = {name: now[name] for name in now if name in PORTABLE}
     left = [
@@ -52,7 +51,7 @@ def refuse_drift(
         for key, look in ledger.look(keys).items()
         if look.ending is None or look.ending.outcome.name == "failed"
     ]
-    found = Counter(_left_under(ledger.trial(key), key, now) for key in left)
+    found = Counter(_left_under(ledger.trial(key), key, now, mode) for key in left)
     del found[""]
     if not found:
         return
@@ -63,8 +62,11 @@ def refuse_drift(
     )
 
 
-def _left_under(folder: TrialFolder, key: str, now: Mapping[str, str]) -> str:
-    return _words(folder, newest_fingerprint(folder.attempts(), key), now)
+def _left_under(folder: TrialFolder, key: str, now: Mapping[str, str], mode: Mode | None) -> str:
+    begun = begun_in(folder) or Execution()
+    execution = begun if mode in (None, begun.mode) else Execution(mode)
+    then = newest_fingerprint(folder.attempts(), key)
+    return _words(folder, then, {**now, "execution": execution.words})
 
 
 def _words(folder: TrialFolder, saved: Mapping[str, str] | None, now: Mapping[str, str]) -> str:

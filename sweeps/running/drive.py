@@ -133,7 +133,9 @@ def published(
 def _forecast(price: Price) -> Forecast:
     """What the plan expects, for the time that is left."""
     packs = tuple(tuple(each.trial.key for each in pack.trials) for pack in price.packs)
-    return Forecast(price.workers, packs, {each.trial.key: each.seconds for each in price.trials})
+    widths = tuple(pack.width for pack in price.packs)
+    seconds = {each.trial.key: each.seconds for each in price.trials}
+    return Forecast(price.workers, packs, seconds, widths)
 
 
 def _publish_rest(

@@ -41,6 +41,8 @@ def train_inline(
             training = train_pack(
                 ledger,
                 [trial.trial.config for trial in pack.trials],
+                width=pack.width,
+                execution=pack.execution,
                 device=here.device,
                 save_every_s=here.save_every_s,
                 should_stop=should_stop,

@@ -20,7 +20,6 @@ from sweeps.running.ranks import Company, device, leave_as_lost, on_ranks
 from sweeps.running.watchdog import Watchdog
 from sweeps.storage.ledger import Ledger
 from sweeps.storage.left import Cause
-from trainers.execution import Execution
 from trainers.machine import prepare
 from trainers.ranks import RankLost
 from trainers.result import Event, Reported
@@ -125,11 +124,12 @@ class PackTrainable(tune.Trainable):
 
         if should_stop():
             return
-        for configs in read_bundle(Path(config["bundle"])):
+        for queue in read_bundle(Path(config["bundle"])):
             yield from train_pack(
                 ledger,
-                configs,
-                execution=on_ranks(Execution(), config["ranks"]),
+                queue.configs,
+                width=queue.width,
+                execution=on_ranks(queue.execution, config["ranks"]),
                 device=device(),
                 save_every_s=config["save_every_s"],
                 should_stop=should_stop,

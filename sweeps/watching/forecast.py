@@ -14,8 +14,9 @@ class Forecast:
     """What the plan expects of a launch, on one worker each."""
 
     workers: int
-    packs: tuple[tuple[str, ...], ...]  # keys of trials that train together, in the order of start
+    packs: tuple[tuple[str, ...], ...]  # keys of trials that share a worker, in the order of start
     seconds: Mapping[str, float]  # of what is left of each trial when the launch begins
+    widths: tuple[int, ...] = ()  # how many of each pack train at once; without it, all
 
     def left_s(self, seen: Iterable[Seen], first_steps: Mapping[str, int], since_ms: int) -> float:
         """Seconds until the last pack is done, from where each trial stands.
@@ -26,7 +27,8 @@ class Forecast:
         """
         done: dict[str, float] = {}
         worth_s = spent_s = _BELIEVED_S
-        sizes = {key: len(pack) for pack in self.packs for key in pack}
+        widths = self.widths or tuple(map(len, self.packs))
+        sizes = {key: width for pack, width in zip(self.packs, widths, strict=True) for key in pack}
         for trial in seen:
             key = trial.record["key"]
             if key not in sizes:

@@ -14,9 +14,10 @@ from analysis.cli import main
 from sweeps.planning.cost import Price, PricedTrial, learn_from, price, refuse_beyond_limits
 from sweeps.planning.document import plan_text
 from sweeps.planning.plan import plan
-from sweeps.planning.rates import best_rate, rates_of
+from sweeps.planning.rates import Known, expected, rates_of
 from sweeps.planning.room import disk_bytes
 from sweeps.planning.show import show_price
+from sweeps.planning.way import Way
 from sweeps.running.inline import train_inline
 from sweeps.running.pack import train_pack
 from sweeps.running.where import InProcess
@@ -85,12 +86,14 @@ def test_measured_rates_are_remembered_in_the_storage(tmp_path):
     assert [each.seconds for each in second.trials] == [each.seconds for each in first.trials]
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"measured": 3}', "\0"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"shapes": 3}', "\0", '{"measured": {}, "trials": []}']
+)
 def test_a_file_of_rates_that_cannot_be_read_is_measured_anew(tmp_path, text):
     priced(Ledger(tmp_path))
     (remembered,) = Path(tmp_path, "rates").iterdir()
     remembered.write_text(text)
-    assert rates_of(tmp_path, "cpu").measured == {}
+    assert rates_of(tmp_path, "cpu").shapes == {}
 
 
 def test_what_is_finished_costs_nothing_and_is_in_no_pack(tmp_path):
@@ -127,28 +130,26 @@ def test_the_pace_of_finished_trials_beats_a_measurement_also_in_another_sweep(t
         assert sum(each.seconds for each in other.trials) == pytest.approx(spent)
 
 
-def test_packs_are_told_apart_by_the_time_at_which_one_process_trained_them(tmp_path):
+def test_a_pack_says_how_fast_its_trials_train_beside_each_other(tmp_path):
     ledger = Ledger(tmp_path)
-    one = quick(axes=[], replicates=5)
-    first, *others = priced(ledger, one).trials
-    together(ledger, [first], others)
+    one = quick(axes=[], replicates=6)
+    first, second, *others = priced(ledger, one).trials
+    together(ledger, [first], [second], others)
     found = priced(ledger, one)
     assert found.rates is not None
-    (sizes,) = found.rates.seen.values()
-    assert {size: len(seconds) for size, seconds in sizes.items()} == {1: 1, 4: 1}
+    seen = found.rates.of(first.trial.variant.stacks_with).seen
+    assert {way: len(seconds) for way, seconds in seen.items()} == {Way(1): 2, Way(4): 4}
     again = priced(ledger, one)
     assert again.rates is not None
-    assert again.rates.seen == found.rates.seen  # each pack is learned from once
+    assert again.rates.of(first.trial.variant.stacks_with).seen == seen  # each is learned from once
 
 
-def test_what_finished_packs_took_says_how_slow_the_other_sizes_are():
-    expected = {1: 1.0, 4: 0.5, 16: 0.4}
-    assert best_rate(expected, {}, 2.0, 16).seconds == 0.8
-    found = best_rate(expected, {4: 1.5}, 2.0, 16)
-    assert (found.pack, found.learned) == (16, True)
-    assert found.seconds == pytest.approx(1.2)
-    assert best_rate(expected, {4: 1.5}, 2.0, 8).seconds == 1.5
-    assert best_rate({1: 1.0, 4: 0.97}, {}, 1.0, 100).pack == 1  # not worth losing more at once
+def test_what_finished_packs_took_says_how_slow_the_other_ways_are():
+    ladder = {Way(1): 1.0, Way(4): 0.5, Way(16): 0.4}
+    assert expected(ladder, Known(), 2.0) == {Way(1): 2.0, Way(4): 1.0, Way(16): 0.8}
+    known = Known(seen={Way(4): [1.0, 9.0, 1.5]})
+    found = expected(ladder, known, 2.0)
+    assert found == {Way(1): 3.0, Way(4): 1.5, Way(16): pytest.approx(1.2)}
 
 
 @pytest.mark.parametrize(
@@ -218,7 +219,9 @@ def test_the_storage_takes_no_more_room_than_was_said(tmp_path):
 
 def test_the_plan_as_json_has_its_public_names(tmp_path):
     found = json.loads(plan_text(priced(Ledger(tmp_path))))
-    assert set(found) == {"sweep", "trials", "packs", "total"}
+    assert set(found) == {"sweep", "trials", "shapes", "packs", "total"}
+    assert {"width", "execution", "step_s", "step_alone_s", "why"} <= set(found["shapes"][0])
+    assert {"trials", "width", "execution", "seconds"} <= set(found["packs"][0])
     assert {"key", "config", "flops", "seconds", "state"} <= set(found["trials"][0])
     assert found["total"]["trials"] == 12
     assert {"device_hours", "finish", "disk_bytes", "memory_bytes", "budget"} <= set(found["total"])
