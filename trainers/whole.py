@@ -15,6 +15,7 @@ from torch import Tensor
 from trainers.ahead import Ahead, batch_of, examples_of, tensors_of
 from trainers.batches import Batch
 from trainers.models.stack import Layout
+from trainers.models.tables import all_kept
 from trainers.optim import AnyOptimizer, Moments
 from trainers.vector import Vector, constants_of, kernels_of, numbers_of
 
@@ -48,6 +49,7 @@ class Whole:
     steps: int = 0  # whose examples there are
     left: int = 0  # whose rates there are
     graph: "torch.cuda.CUDAGraph | None" = None
+    tables: list[Tensor] = field(default_factory=list[Tensor])  # from which the graph may read
     capture_s: float = 0.0
 
     @classmethod
@@ -147,4 +149,5 @@ class Whole:
         for each, old in zip(state, before, strict=True):
             each.copy_(old)
         torch.cuda.synchronize()
+        self.tables = all_kept()
         self.graph, self.capture_s = graph, time.perf_counter() - began
