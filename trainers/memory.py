@@ -23,7 +23,7 @@ from trainers.parts import add_gradient, parts_of
 
 _NUMBER_BYTES = 8  # of a token, and of a real number before it is rounded
 _HOLES = 1.12  # a heap holds more than what is alive: 1.06 to 1.25 times, measured at six shapes
-_MORE_HOLES = 1.5  # where layers are made again, 1.2 to 2.0 times, measured at nine
+_MORE_HOLES = 1.4  # where layers are made again, 1.1 to 1.9 times, measured at nine
 _BUSY = 64  # examples of a part that keep a device busy
 _COPIES = 3  # of the examples made ahead, while they are made
 
