@@ -14,7 +14,7 @@ from trainers.data.encoding import PAD
 from trainers.models.model import Model, Trimmable
 from trainers.models.stack import can_look
 
-_LENGTHS = 8  # that a line may be cut to; trials of a pack then often have the same one
+_LENGTHS = 8  # or a few more, that a line may be cut to: trials of a pack then often share one
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def _whole(batch: Batch) -> Trimmed:
 def _lengths(tokens: Int[Tensor, "trial batch pos"]) -> list[int]:
     """The places that each trial needs, of the few numbers of places that lines are cut to."""
     places = tokens.shape[2]
-    unit = -(-places // _LENGTHS)
+    unit = max(1, places // _LENGTHS)
     used: list[list[bool]] = (tokens != PAD).any(dim=1).tolist()
     needed = [
         max((place + 1 for place, is_used in enumerate(row) if is_used), default=1) for row in used

@@ -13,7 +13,7 @@ from tests.benchmarks.turns import Line, compare
 from trainers.execution import Execution
 
 CPU = torch.device("cpu")
-_STEPS = 4  # of a turn against the loop in Int2Int's style
+_TURN_EXAMPLES = 1_024  # of a turn against the loop in Int2Int's style; the loop makes 32,768 ahead
 _GRID_WIDTHS, _GRID_LAYERS, _GRID_BATCHES = (16, 32, 64, 128, 256), (1, 2, 4), (8, 32, 64, 256)
 _GRID_MULTIPLICATIONS = 6e9  # of a step, at the most: a turn of more would take seconds
 
@@ -72,13 +72,14 @@ def int2int_line(
     }
     configs = trials(shape, 1, model=model, optimizer={"kind": "adam", "lr": 1e-4, "clip": 5.0})
     peer = int2int_style.Loop(shape.width, shape.heads, shape.decoder, shape.batch, shape.base, CPU)
-    ours = steps_with_data(configs, CPU, _STEPS, Execution(mode))
+    steps = max(1, _TURN_EXAMPLES // shape.batch)
+    ours = steps_with_data(configs, CPU, steps, Execution(mode))
 
     def plain() -> None:
-        for _ in range(_STEPS):
+        for _ in range(steps):
             peer.step()
 
-    work = _STEPS * shape.batch
+    work = steps * shape.batch
     name = f"{mode} / Int2Int's style, {shape.name}, base {shape.base}"
     return compare(name, "examples/s", work, ours, plain, goal=goal, lasting_s=6.0)
 

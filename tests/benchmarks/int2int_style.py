@@ -53,19 +53,19 @@ class Words:
         self.numbers = {word: number for number, word in enumerate(words)}
 
     def collate(self, samples: list[Sample]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Questions and answers with their lengths."""
+        """Questions and answers with their lengths; an answer also begins with a sign of its end."""
         questions, answers = zip(*samples, strict=True)
-        return *self.padded(questions), *self.padded(answers)
+        begun = tuple([_EOS, *answer] for answer in answers)
+        return *self.padded(questions), *self.padded(begun)
 
     def padded(self, sentences: tuple[list[str], ...]) -> tuple[Tensor, Tensor]:
-        """Sentences between two signs of their end, and how long each is."""
+        """Sentences with a sign of their end, and how long each is."""
         numbers = [torch.LongTensor([self.numbers[word] for word in line]) for line in sentences]
-        lengths = torch.LongTensor([len(line) + 2 for line in numbers])
+        lengths = torch.LongTensor([len(line) + 1 for line in numbers])
         batch = torch.full((len(numbers), int(lengths.max())), self.numbers[_PAD])
-        batch[:, 0] = self.numbers[_EOS]
         for row, line in enumerate(numbers):
-            batch[row, 1 : len(line) + 1] = line
-            batch[row, len(line) + 1] = self.numbers[_EOS]
+            batch[row, : len(line)] = line
+            batch[row, len(line)] = self.numbers[_EOS]
         return batch, lengths
 
 
@@ -159,6 +159,7 @@ class Loop:
         self.optimizer = torch.optim.Adam(self.parameters, lr=1e-4, foreach=False, fused=False)
         self.data = iter(DataLoader(Pairs(base, 0), batch_size=batch, collate_fn=words.collate))
         self.losses: list[float] = []
+        self.words = 0
 
     def step(self) -> None:
         """One update, on examples that are made first."""
@@ -169,14 +170,19 @@ class Loop:
         x, x_lengths, y, y_lengths, scored, wanted = (
             tensor.to(self.device) for tensor in (x, x_lengths, y, y_lengths, scored, wanted)
         )
+        if len(wanted) != int((y_lengths - 1).sum().item()):
+            raise ValueError("expected one score for every word but the first")
+        self.encoder.train()
+        self.decoder.train()
         read = self.encoder(x, x_lengths, None, None)
         states = self.decoder(y, y_lengths, read, x_lengths)
         chosen = states[scored[..., None].expand_as(states)].view(-1, states.shape[-1])
         loss = F.cross_entropy(self.head(chosen).float(), wanted)
+        self.losses.append(loss.item())
         if bool((loss != loss).data.any()):
             raise FloatingPointError("the loss is not a number")
         self.optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(self.parameters, 5.0, foreach=False)
+        nn.utils.clip_grad_norm_(self.parameters, 5.0)
         self.optimizer.step()
-        self.losses.append(loss.item())
+        self.words += int((x_lengths + y_lengths - 2).sum().item())
