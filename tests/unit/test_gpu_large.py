@@ -69,6 +69,7 @@ def test_bfloat16_learns_and_keeps_its_weights_in_float32() -> None:
 def test_the_memory_of_a_step_is_predicted_within_a_third(execution: Execution) -> None:
     few = {"points": 1, "examples": 8, "class_examples": 1}
     config = trial(batch_size=2_048, evaluation=few, budget={"steps": 3})
+    taken = 0
     for _ in range(2):  # first what libraries take for themselves
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
