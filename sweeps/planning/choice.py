@@ -32,7 +32,7 @@ class Case:
     said: str = "as asked"  # why this mode and width
     off_ladder: bool = True  # a pack may have any width, so that few trials train together, too
     fits: int = 10**9  # trials whose memory fits into a device
-    share_s: float = math.inf  # of the whole sweep on one worker: no pack should take longer
+    others_s: float = math.inf  # that other shapes take on one worker
     may_compile: bool = False
     prepared: Mapping[Way, float] = field(default_factory=dict[Way, float])  # seconds, where known
     failed: Mapping[Way, str] = field(default_factory=dict[Way, str])
@@ -41,6 +41,14 @@ class Case:
         """What is saved on each of the workers that train the shape, if so much is of every step."""
         busy = min(self.workers, math.ceil(self.count / way.width))
         return of_step * self.steps / busy
+
+    def finish_s(self, way: Way, seconds: float) -> float:
+        """Until the sweep is done, if a step of each of these trials takes so long in such packs."""
+        own_s, pack_s = self.steps * seconds, self.longest * way.width * seconds
+        rounds = math.ceil(math.ceil(self.count / way.width) / self.workers)
+        shared_s = (own_s + self.others_s) / self.workers
+        idle_s = self.workers * rounds * pack_s - own_s
+        return max(shared_s, pack_s if self.others_s >= idle_s else rounds * pack_s)
 
     def preparation_s(self, way: Way) -> float:
         """Seconds before the first step of each pack."""
@@ -106,8 +114,9 @@ def _ways(case: Case) -> dict[Way, float]:
             wanted = {min(case.width, case.count)}
         else:
             wanted = {width for width in ladder if width <= case.count}
-            if case.off_ladder and mode == "eager" and case.count < max(ladder):
-                wanted.add(case.count)
+            if case.off_ladder and mode == "eager":
+                fair = math.ceil(case.count / case.workers)
+                wanted |= {each for each in (fair, case.count) if each < max(ladder)}
         found |= {Way(width, mode): _at(ladder, width) for width in wanted}
     return found
 
@@ -126,14 +135,12 @@ def _fastest(case: Case, ways: Ladder) -> tuple[Way, str]:
     """The fastest of these ways, and what keeps a pack from being larger."""
     best, *others = sorted(ways)
     limit = ""
-    one_s = min(seconds for way, seconds in ways.items() if way.width == best.width)
     for way in others:
-        pack_s, alone_s = way.width * ways[way] * case.longest, one_s * case.longest
         if ways[way] >= WORTH * ways[best]:
             continue
         if way.width > case.fits:
             limit = "more do not fit into memory"
-        elif way.width > best.width and pack_s > max(case.share_s, alone_s):
+        elif case.finish_s(way, ways[way]) > case.finish_s(best, ways[best]):
             limit = "more would leave workers idle"
         else:
             best = way

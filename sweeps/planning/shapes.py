@@ -94,14 +94,15 @@ def shapes(rates: Rates, left: Iterable[Left], site: Site) -> tuple[Shape, ...]:
         for shape, group in groups.items()
     }
     first = {shape: group.choice() for shape, group in by_shape.items()}
-    whole_s = sum(choice.seconds * by_shape[shape].steps for shape, choice in first.items())
-    share_s = whole_s / site.workers
+    own_s = {shape: choice.seconds * by_shape[shape].steps for shape, choice in first.items()}
+    whole_s = sum(own_s.values())
     found: list[Shape] = []
     for shape, group in by_shape.items():
-        choice = first[shape]
-        if choice.way.width * choice.seconds * group.longest > share_s:
-            choice = group.choice(share_s)
-        found += group.parts(choice, share_s)
+        choice, others_s = first[shape], whole_s - own_s[shape]
+        pack_s = choice.way.width * choice.seconds * group.longest
+        if choice.way.width > 1 and site.workers * pack_s > own_s[shape]:  # some might idle
+            choice = group.choice(others_s)
+        found += group.parts(choice, others_s)
     return tuple(found)
 
 
@@ -124,7 +125,7 @@ class _Group:
         """Steps of the longest."""
         return max(each.steps for each in self.trials)
 
-    def parts(self, choice: Choice, share_s: float) -> Iterator[Shape]:
+    def parts(self, choice: Choice, others_s: float) -> Iterator[Shape]:
         """The trials that train as is best, and those that go on as they began."""
         learned = bool(self.known.seen)
         by_words: dict[str, list[Left]] = {}
@@ -140,15 +141,15 @@ class _Group:
                 said = "" if words == choice.execution.words else "as they began"
                 part = replace(self, trials=some)
                 found = replace(
-                    part.choice(share_s, (execution_of(words).mode, said)),
+                    part.choice(others_s, (execution_of(words).mode, said)),
                     execution=execution_of(words),
                 )
             yield Shape(tuple(some), found, learned)
 
     def choice(
-        self, share_s: float = math.inf, mode_and_why: tuple[Mode, str] | None = None
+        self, others_s: float = math.inf, mode_and_why: tuple[Mode, str] | None = None
     ) -> Choice:
-        """How these trials train; no pack longer than a share of the sweep."""
+        """How these trials train, beside others that take so long on one worker."""
         asked = self.site.wanted
         case = Case(
             self.ladder,
@@ -159,7 +160,7 @@ class _Group:
             mode=asked.mode,
             width=asked.pack,
             off_ladder=self.site.device == "cpu",
-            share_s=share_s,
+            others_s=others_s,
             may_compile=self.site.may_compile,
             prepared=self.known.prepared,
             failed=self.known.failed,

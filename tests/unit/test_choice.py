@@ -1,6 +1,7 @@
 """Which way trials train: nearly the fastest, no larger than pays, and prepared where that is worth it."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -67,17 +68,29 @@ def test_memory_and_idle_workers_bound_a_pack_and_are_named():
         Way(4),
         "4 at once: 2.0 x as fast as alone, more do not fit into memory",
     )
-    # 4 at once take 2,000 s, 8 take 3,200 s, and a fair share is 2,500 s
-    found = choose(case(share_s=2_500.0))
+    # a pack of 8 takes 3,200 s, while the other worker has nothing to do
+    found = choose(case(steps=8_000.0, count=8, others_s=0.0))
     assert (found.way, found.line) == (
         Way(4),
         "4 at once: 2.0 x as fast as alone, more would leave workers idle",
     )
 
 
+@pytest.mark.parametrize(
+    ("count", "workers", "width"), [(4, 2, 2), (6, 2, 3), (8, 2, 4), (12, 8, 2), (4, 4, 1)]
+)
+def test_few_trials_are_shared_by_all_workers(count, workers, width):
+    """Unless less work for all makes up for a worker that idles; others may fill its time, too."""
+    whole = {**LADDER, Way(2): 0.8}
+    few = case(whole, count=count, workers=workers, steps=1_000.0 * count, others_s=0.0)
+    assert choose(few).way == Way(width)
+    assert choose(replace(few, others_s=1e6)).way == Way(min(count, 8))
+
+
 def test_a_pack_that_takes_no_longer_than_one_alone_idles_nobody():
     flat = {Way(width): 1.0 / width for width in (1, 4, 8, 16)}  # bound by launches
-    assert choose(case(flat, share_s=1.0)).way == Way(16)
+    few = case(flat, count=16, workers=4, steps=16_000.0, others_s=0.0)
+    assert choose(few).way == Way(16)
 
 
 GRAPHED = {**LADDER, Way(1, "graphed"): 0.3, Way(4, "graphed"): 0.1}
