@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, ValidationError, ValidationInfo, field_validator
 
-from trainers.execution import Mode
+from trainers.engine.execution import Mode
 from trainers.schema import Frozen, InputError, first_problem, spelled
 
 DeviceKind = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")]

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from trainers.config import NUMERICS
-from trainers.execution import Execution
+from trainers.engine.execution import Execution
 from trainers.result import Saved
 
 FORMAT = 1

@@ -6,10 +6,10 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 import torch
 
 from trainers.batches import training_batch
-from trainers.compiled import refuse_without_compiler
 from trainers.config import TrialConfig
-from trainers.execution import Execution
-from trainers.pack import Pack, Start
+from trainers.engine.compiled import refuse_without_compiler
+from trainers.engine.execution import Execution
+from trainers.engine.pack import Pack, Start
 from trainers.result import Event
 
 _LOOK_EVERY_S = 1.0  # between reports: whether to stop, and whether to save

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import torch
 
 from trainers.config import TrialConfig
-from trainers.execution import Execution
+from trainers.engine.execution import Execution
+from trainers.engine.pack import Pack, Start
 from trainers.loop import make_examples
-from trainers.pack import Pack, Start
 
 _STEPS = 2  # of a group, on a CPU
 _MANY_STEPS = 20  # of a group on a GPU, for which the host waits once

@@ -13,13 +13,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from trainers.batches import Batch, NumberBatch, TokenBatch
 from trainers.config import TrialConfig
 from trainers.data.shape import NumberShape, Shape
+from trainers.engine.execution import Execution, Mode
+from trainers.engine.parts import add_gradient, parts_of
 from trainers.evaluate import AT_ONCE
-from trainers.execution import Execution, Mode
 from trainers.forward import predicted
 from trainers.loop import steps_ahead
 from trainers.losses import counts_of, training_loss
 from trainers.models.stack import Layout
-from trainers.parts import add_gradient, parts_of
 
 _NUMBER_BYTES = 8  # of a token, and of a real number before it is rounded
 _HOLES = 1.12  # a heap holds more than what is alive: 1.06 to 1.25 times, measured at six shapes
@@ -53,7 +53,9 @@ def _step_bytes(configs: Sequence[TrialConfig], device: str, execution: Executio
     """
     config = configs[0]
     layout = Layout(config.parameters())
-    with FakeTensorMode(allow_non_fake_inputs=True), _Alive() as alive:  # tables have content
+    here = torch.autograd.set_multithreading_enabled(False)  # another thread's are not counted
+    # tables have content
+    with FakeTensorMode(allow_non_fake_inputs=True), _Alive() as alive, here:
         flat = torch.empty(len(configs), layout.row, device=device)
         moments = torch.empty(2, len(configs), layout.row, device=device)
         shown = config.training_shape(), config.batch_size

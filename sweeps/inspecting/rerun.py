@@ -6,9 +6,9 @@ from rich.console import Console
 
 from sweeps.inspecting.stored import stored_trial
 from sweeps.storage.ledger import Ledger
+from trainers.engine.pack import Start
 from trainers.loop import train
 from trainers.machine import prepare
-from trainers.pack import Start
 from trainers.result import Ended, Reported
 
 

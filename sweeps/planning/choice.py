@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from sweeps.planning.way import ALONE, Ladder, Way
 from sweeps.wording import duration
-from trainers.execution import Execution, Mode
+from trainers.engine.execution import Execution, Mode
 
 WORTH = 0.95
 """What is larger must save 5 % of the time, or it is not worth losing more at once."""

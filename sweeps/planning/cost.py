@@ -17,7 +17,7 @@ from sweeps.planning.work import steps_worth
 from sweeps.spec import SpecError
 from sweeps.storage.ledger import Ledger, Look
 from sweeps.workers import Workers
-from trainers.execution import Execution
+from trainers.engine.execution import Execution
 
 _TRIES_WORTH = 3.0  # times what it takes to try a way that has to be prepared is what it may save
 _TRIES_SHARE = 0.1  # of the whole sweep, at the most

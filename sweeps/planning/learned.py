@@ -12,7 +12,7 @@ from sweeps.storage.attempt import Attempt
 from sweeps.storage.ledger import Ledger, Look
 from sweeps.storage.machine import processor
 from sweeps.storage.start import Begun
-from trainers.execution import Execution, execution_of
+from trainers.engine.execution import Execution, execution_of
 
 _LOOKED_AT = 48  # finished trials of a shape, at the most: each costs a file to read
 

@@ -15,9 +15,9 @@ from sweeps.planning.rates import Known, Rates, between, expected
 from sweeps.planning.way import Ladder
 from sweeps.planning.work import numbers_of_step
 from sweeps.workers import Workers
-from trainers.compiled import compiled_works
 from trainers.config import TrialConfig
-from trainers.execution import Execution, Mode, execution_of
+from trainers.engine.compiled import compiled_works
+from trainers.engine.execution import Execution, Mode, execution_of
 from trainers.memory import fitting_execution, training_bytes
 from trainers.schema import InputError
 

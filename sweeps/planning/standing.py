@@ -7,7 +7,7 @@ from typing import Literal
 from sweeps.storage.ledger import Ledger, Look, TrialFolder
 from sweeps.storage.records import LedgerDamaged
 from trainers.checkpoint import newest_fingerprint
-from trainers.execution import Execution, execution_of
+from trainers.engine.execution import Execution, execution_of
 from trainers.schema import InputError
 
 State = Literal["new", "resumable", "finished", "diverged", "stopped", "failed"]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from trainers.config import Budget, TrialConfig
-from trainers.execution import Execution
+from trainers.engine.execution import Execution
+from trainers.engine.pack import Pack, Start
 from trainers.loop import make_examples
-from trainers.pack import Pack, Start
 
 _GROUP_S = 0.01  # that the steps of a turn take at least, on a CPU
 _MANY_STEPS = 20  # of a turn on a GPU, for which the host waits once

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple, get_args
 
-from trainers.execution import Execution, Mode
+from trainers.engine.execution import Execution, Mode
 
 _LADDERS = {"cpu": (1, 4, 8, 16), "cuda": (1, 4, 8, 16, 32, 64)}
 

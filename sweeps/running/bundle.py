@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sweeps.planning.cost import Pack
 from trainers.config import TrialConfig, trial_config
-from trainers.execution import Execution
+from trainers.engine.execution import Execution
 
 _LONG_S = 20.0  # of work: handing out costs a tenth of a second, and is then no matter
 _TRIAL_S = 0.03  # of a trial whose training takes no time: what it writes

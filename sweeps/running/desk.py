@@ -12,7 +12,7 @@ from sweeps.storage.attempt import Attempt
 from sweeps.storage.ledger import Ledger, TrialFolder
 from sweeps.storage.left import Cause
 from trainers.config import TrialConfig
-from trainers.execution import Execution
+from trainers.engine.execution import Execution
 from trainers.memory import training_bytes
 from trainers.result import Ended, Outcome
 

@@ -7,7 +7,7 @@ from sweeps.planning.standing import begun_in
 from sweeps.storage.ledger import Ledger, TrialFolder
 from sweeps.storage.start import Drift
 from trainers.checkpoint import PORTABLE, Found, difference, fingerprint, newest_fingerprint
-from trainers.execution import Execution, Mode
+from trainers.engine.execution import Execution, Mode
 from trainers.machine import prepare
 from trainers.schema import InputError
 

@@ -11,7 +11,7 @@ from sweeps.running.watchdog import Watchdog
 from sweeps.storage.ledger import Ledger
 from sweeps.storage.left import Cause
 from trainers.config import TrialConfig
-from trainers.execution import Execution
+from trainers.engine.execution import Execution
 from trainers.result import Ended, Event
 
 

@@ -14,9 +14,9 @@ import torch
 from ray.util.placement_group import PlacementGroup, get_current_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from trainers.execution import Execution
+from trainers.engine.execution import Execution
+from trainers.engine.ranks import follow, meet, part_company
 from trainers.machine import prepare
-from trainers.ranks import follow, meet, part_company
 
 _STARTED_S = 120.0  # a process that imports torch takes seconds
 _LOST = 70  # the exit code of a worker whose rank was lost; any other would do

@@ -17,9 +17,9 @@ from sweeps.storage.attempt import Attempt, TrialEnded
 from sweeps.storage.left import Cause, Left, write_left
 from trainers.checkpoint import find_checkpoint, fingerprint, write_checkpoint
 from trainers.config import TrialConfig
-from trainers.execution import Execution
+from trainers.engine.execution import Execution
+from trainers.engine.pack import Start
 from trainers.loop import train
-from trainers.pack import Start
 from trainers.result import Ended, Event, Outcome, Point, Reported, Saved
 
 Next = Callable[[], Opened | Ended | None]

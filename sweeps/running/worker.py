@@ -20,8 +20,8 @@ from sweeps.running.ranks import Company, device, leave_as_lost, on_ranks
 from sweeps.running.watchdog import Watchdog
 from sweeps.storage.ledger import Ledger
 from sweeps.storage.left import Cause
+from trainers.engine.ranks import RankLost
 from trainers.machine import prepare
-from trainers.ranks import RankLost
 from trainers.result import Event, Reported
 
 HALTED = "halted"

@@ -71,7 +71,10 @@ def test_only_commands_import_inside_functions():
         for name, at_top in imports(module)
         if not at_top and not _is_for_types(module, name)
     }
-    assert {str(Path(module).parent) for module in inside} <= {"analysis/commands", "sweeps/commands"}
+    assert {str(Path(module).parent) for module in inside} <= {
+        "analysis/commands",
+        "sweeps/commands",
+    }
 
 
 def test_a_package_re_exports_nothing():

@@ -8,9 +8,9 @@ from tests.benchmarks.peers import Plain
 from tests.benchmarks.shapes import Shape, token_shape, trial
 from tests.benchmarks.turns import Line, compare
 from trainers.batches import TokenBatch, held_out_batch
+from trainers.engine.pack import Pack, Start
 from trainers.evaluate import report_metrics
 from trainers.models.model import TokenModel
-from trainers.pack import Pack, Start
 
 CPU = torch.device("cpu")
 

@@ -10,7 +10,7 @@ from tests.benchmarks.ours import lone, steps_on, steps_with_data, trials
 from tests.benchmarks.peers import Training
 from tests.benchmarks.shapes import Shape, batch_of, both_sides, decoder_only, token_shape
 from tests.benchmarks.turns import Line, compare
-from trainers.execution import Execution
+from trainers.engine.execution import Execution
 
 CPU = torch.device("cpu")
 _TURN_EXAMPLES = 1_024  # of a turn against the loop in Int2Int's style; the loop makes 32,768 ahead

@@ -9,7 +9,7 @@ import torch
 from tests.benchmarks import gpu_work
 from tests.benchmarks.gpu_watch import Watch
 from tests.benchmarks.shapes import Shape
-from trainers.execution import Execution, Mode
+from trainers.engine.execution import Execution, Mode
 
 _PUBLISHED_EXAMPLES = 90_000_000  # 300 epochs of 300,000
 _RATE = "examples/s"

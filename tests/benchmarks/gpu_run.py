@@ -13,7 +13,7 @@ from tests.benchmarks import gpu_goals, gpu_watch, results_file
 from tests.benchmarks.gpu_program import QUICK, WHOLE, Program, Sizes
 from tests.benchmarks.gpu_watch import Watch
 from trainers import machine
-from trainers.execution import Mode
+from trainers.engine.execution import Mode
 
 _RESULTS = Path(__file__).parent / "results"
 _THREADS = 8  # at the most, for what a CPU makes: the weights that trials start from

@@ -12,10 +12,10 @@ from tests.benchmarks.gpu_watch import rate
 from tests.benchmarks.peers import Training
 from tests.benchmarks.shapes import Shape, batch_of, trial
 from trainers.batches import training_batch
-from trainers.execution import Execution
+from trainers.engine.execution import Execution
+from trainers.engine.pack import Pack, Start
 from trainers.loop import steps_ahead, train
 from trainers.memory import training_bytes
-from trainers.pack import Pack, Start
 from trainers.result import Saved
 
 

@@ -7,8 +7,8 @@ import torch
 from tests.benchmarks.shapes import Shape, batch_of, trial
 from trainers.batches import TokenBatch, training_batch
 from trainers.config import TrialConfig
-from trainers.execution import Execution
-from trainers.pack import Pack, Start
+from trainers.engine.execution import Execution
+from trainers.engine.pack import Pack, Start
 
 EAGER = Execution()
 

@@ -15,9 +15,9 @@ from ray import tune
 from typing_extensions import override
 
 from trainers.config import trial_config
+from trainers.engine.pack import Start
 from trainers.loop import train
 from trainers.machine import prepare
-from trainers.pack import Start
 from trainers.result import Reported
 
 

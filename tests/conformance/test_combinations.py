@@ -39,10 +39,10 @@ from trainers.data.task import (
     TokenTask,
 )
 from trainers.data.writing import spelled, writing
+from trainers.engine.pack import Start
 from trainers.loop import train
 from trainers.models.model import NumberModel, TokenModel
 from trainers.models.stack import Layout
-from trainers.pack import Start
 from trainers.predict import examples, replies
 from trainers.result import Event, Outcome, Reported, Saved
 from trainers.schema import InputError

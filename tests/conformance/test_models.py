@@ -14,11 +14,11 @@ from trainers import models
 from trainers.batches import NumberBatch, TokenBatch, held_out_batch
 from trainers.data.encoding import END, PAD
 from trainers.data.shape import NumberShape, TokenShape
+from trainers.engine.pack import Start
 from trainers.evaluate import report_metrics
 from trainers.loop import train
 from trainers.models.model import Model, TokenModel
 from trainers.models.stack import Layout, Weights
-from trainers.pack import Start
 from trainers.plugins import kinds, summary
 from trainers.result import Saved
 

@@ -10,14 +10,15 @@ from tests.trials import gcd_fields, square_fields
 from trainers import models
 from trainers.batches import TokenBatch, training_batch
 from trainers.config import TrialConfig, trial_config
+from trainers.engine.execution import Execution
+from trainers.engine.pack import Start
+from trainers.engine.step import gradient_of
 from trainers.forward import generated, predicted, states_and_logits
 from trainers.loop import train
 from trainers.models.model import Model
 from trainers.models.stack import Layout
-from trainers.pack import Start
 from trainers.plugins import kinds
 from trainers.result import Ended, Reported, Saved
-from trainers.step import gradient_of
 
 KINDS = kinds(models, Model)
 CPU = torch.device("cpu")
@@ -145,3 +146,14 @@ def test_greedy_answers_and_their_logits_are_made_in_the_same_precision() -> Non
         answers = generated(config, weights, batch.question, batch.answer.shape[-1])
     assert torch.equal(logits, logits.to(torch.bfloat16).to(torch.float32))
     assert torch.equal(answers[..., 0], logits[..., 0, :].argmax(dim=-1))
+
+
+@pytest.mark.parametrize("fields", ROWS)
+def test_layers_that_are_made_again_are_made_in_bfloat16(fields: Any) -> None:
+    config = trial(fields)
+    layout = Layout(config.parameters())
+    flat = layout.start([1, 2])
+    batch = training_batch([config] * 2, [0, 1], 1, CPU)
+    _, gradient = gradient_of(config, layout, flat, batch)
+    _, again = gradient_of(config, layout, flat, batch, Execution(recompute=True))
+    assert torch.equal(again, gradient)

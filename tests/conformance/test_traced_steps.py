@@ -7,15 +7,15 @@ import torch
 
 from tests.conformance.test_models import CASES, batch_of, shapes
 from tests.trials import gcd_trial, square_trial
-from trainers.ahead import tensors_of
 from trainers.batches import Batch, TokenBatch
-from trainers.compiled import compiled, trace
 from trainers.config import TrialConfig
 from trainers.data.encoding import PAD
-from trainers.execution import Execution
+from trainers.engine.ahead import tensors_of
+from trainers.engine.compiled import compiled, trace
+from trainers.engine.execution import Execution
+from trainers.engine.step import gradient_of
 from trainers.models.model import Model, TokenModel
 from trainers.models.stack import Layout
-from trainers.step import gradient_of
 
 
 def trial_of(model: Model, **changes: Any) -> TrialConfig:

@@ -13,13 +13,13 @@ from tests.integration import sweeping
 from tests.trials import gcd_trial, square_trial
 from trainers.batches import TokenBatch, training_batch
 from trainers.config import TrialConfig
-from trainers.execution import Execution
+from trainers.engine.execution import Execution
+from trainers.engine.pack import Start
+from trainers.engine.ranks import meet, part_company
+from trainers.engine.step import gradient_of
 from trainers.loop import train
 from trainers.models.stack import Layout
-from trainers.pack import Start
-from trainers.ranks import meet, part_company
 from trainers.result import Ended, Reported, Saved
-from trainers.step import gradient_of
 
 CPU = torch.device("cpu")
 
@@ -27,7 +27,7 @@ FOLLOWER = """
 import sys
 from pathlib import Path
 from trainers.machine import prepare
-from trainers.ranks import follow, meet
+from trainers.engine.ranks import follow, meet
 prepare()
 meet(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), "cpu")
 follow("cpu")
@@ -158,7 +158,7 @@ KILLED = """
 import time
 from pathlib import Path
 from {test} import *
-from trainers.ranks import RankLost
+from trainers.engine.ranks import RankLost
 with others(Path("{folder}"), 2) as started:
     tests = {{"points": 10_000, "examples": 8}}
     config = gcd_trial(batch_size=8, budget={{"steps": 100_000}}, evaluation=tests)

@@ -17,10 +17,10 @@ from trainers.config import Evaluation, TrialConfig, trial_config
 from trainers.data.encoding import IntegerEncoding, RealEncoding, SymbolEncoding
 from trainers.data.sampling import Data
 from trainers.data.task import IntegerTask, RealTask, SymbolTask, TokenTask
+from trainers.engine.pack import Start
 from trainers.loop import train
 from trainers.models.model import NumberModel, TokenModel
 from trainers.models.stack import Layout
-from trainers.pack import Start
 from trainers.result import Ended, Reported
 from trainers.schema import InputError
 

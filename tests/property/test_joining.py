@@ -13,9 +13,9 @@ from tests.trials import gcd_fields, square_fields
 from tests.unit.test_loop import History, after, assert_equal_to_the_bit, histories, run
 from trainers import loop
 from trainers.config import TrialConfig, trial_config
-from trainers.execution import Execution
+from trainers.engine.execution import Execution
+from trainers.engine.pack import Start
 from trainers.loop import train
-from trainers.pack import Start
 from trainers.result import Saved
 
 BATCH = 6

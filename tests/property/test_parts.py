@@ -9,10 +9,10 @@ from tests.trials import gcd_trial
 from trainers.batches import TokenBatch, training_batch
 from trainers.config import TrialConfig, trial_config
 from trainers.data.encoding import PAD
-from trainers.execution import Execution
+from trainers.engine.execution import Execution
+from trainers.engine.parts import parts_of
+from trainers.engine.step import gradient_of
 from trainers.models.stack import Layout
-from trainers.parts import parts_of
-from trainers.step import gradient_of
 
 CPU = torch.device("cpu")
 CLOSE = 2e-5  # of the norm of a gradient; one number in a million is rounded in float32

@@ -14,10 +14,10 @@ import torch
 from tests.trials import natural_loss
 from trainers.batches import TokenBatch, held_out_batch
 from trainers.config import TrialConfig, trial_config
+from trainers.engine.pack import Start
 from trainers.loop import train
 from trainers.losses import training_loss
 from trainers.models.stack import Layout
-from trainers.pack import Start
 from trainers.result import Ended, Reported, Saved
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from tests.trials import square_trial
+from trainers.engine.pack import Start
 from trainers.loop import train
-from trainers.pack import Start
 from trainers.result import Reported
 
 BASE = 16

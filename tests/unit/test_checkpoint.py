@@ -14,8 +14,8 @@ import torch
 
 from tests.trials import square_trial
 from trainers.checkpoint import _sealed, newest_checkpoint, write_checkpoint
+from trainers.engine.pack import Start
 from trainers.loop import train
-from trainers.pack import Start
 from trainers.result import Saved
 
 KEY = "00112233445566778899"

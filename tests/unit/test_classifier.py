@@ -9,10 +9,10 @@ from trainers.config import trial_config
 from trainers.data.encoding import END, PAD
 from trainers.data.shape import TokenShape
 from trainers.data.tasks.corrupted_modular import phase
+from trainers.engine.pack import Start
 from trainers.loop import train
 from trainers.models.classifier import Classifier, participation
 from trainers.models.stack import Layout, Weights
-from trainers.pack import Start
 from trainers.result import Ended, Reported
 
 P = 23

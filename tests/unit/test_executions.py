@@ -10,15 +10,15 @@ import torch
 
 from tests.trials import gcd_fields, square_fields
 from tests.unit.test_loop import SHAPES, History, after, assert_equal_to_the_bit, histories, pack_of
-from trainers import compiled, pack
-from trainers.compiled import compiled_works
 from trainers.config import TrialConfig, trial_config
-from trainers.execution import Execution
+from trainers.engine import compiled, pack
+from trainers.engine.compiled import compiled_works
+from trainers.engine.execution import Execution
+from trainers.engine.pack import Pack, Start
+from trainers.engine.rungs import pays, rung
 from trainers.loop import make_examples, train
 from trainers.measure import preparation_s, seconds_per_step
-from trainers.pack import Pack, Start
 from trainers.result import Ended
-from trainers.rungs import pays, rung
 from trainers.schema import InputError
 
 CPU = torch.device("cpu")

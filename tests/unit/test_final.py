@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from trainers.config import TrialConfig, trial_config
+from trainers.engine.pack import Start
 from trainers.loop import train
-from trainers.pack import Start
 from trainers.result import Ended, Outcome, Reported
 
 

@@ -6,9 +6,9 @@ import torch
 from tests.trials import gcd_trial, square_trial
 from trainers.batches import TokenBatch, held_out_batch, training_batch
 from trainers.data.draws import TRAIN, Draws
+from trainers.engine.pack import Start
 from trainers.loop import train
 from trainers.models.stack import Layout
-from trainers.pack import Start
 from trainers.result import Ended, Reported
 
 pytestmark = [

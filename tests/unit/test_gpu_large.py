@@ -12,14 +12,14 @@ import torch
 from tests.trials import gcd_trial
 from trainers.batches import training_batch
 from trainers.config import TrialConfig
-from trainers.execution import Execution
+from trainers.engine.execution import Execution
+from trainers.engine.pack import Start
+from trainers.engine.ranks import meet, part_company
+from trainers.engine.step import gradient_of
 from trainers.loop import train
 from trainers.memory import training_bytes
 from trainers.models.stack import Layout
-from trainers.pack import Start
-from trainers.ranks import meet, part_company
 from trainers.result import Ended, Reported, Saved
-from trainers.step import gradient_of
 
 pytestmark = [
     pytest.mark.gpu,
@@ -84,7 +84,7 @@ FOLLOWER = """
 import sys
 from pathlib import Path
 from trainers.machine import prepare
-from trainers.ranks import follow, meet
+from trainers.engine.ranks import follow, meet
 prepare()
 meet(Path(sys.argv[1]), 1, 2, "cuda")
 follow("cuda")

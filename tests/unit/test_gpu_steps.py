@@ -9,15 +9,15 @@ from tests.conformance.test_models import CASES, batch_of, shapes
 from tests.conformance.test_traced_steps import trial_of
 from tests.trials import gcd_fields
 from tests.unit.test_loop import SHAPES, History, histories, pack_of
-from trainers.compiled import compiled_works
 from trainers.config import TrialConfig, trial_config
-from trainers.execution import Execution
+from trainers.engine.compiled import compiled_works
+from trainers.engine.execution import Execution
+from trainers.engine.pack import Pack, Start
+from trainers.engine.step import gradient_of
 from trainers.losses import counts_of
 from trainers.measure import preparation_s, seconds_per_step
 from trainers.models.model import Model
 from trainers.models.stack import Layout
-from trainers.pack import Pack, Start
-from trainers.step import gradient_of
 
 pytestmark = [
     pytest.mark.gpu,

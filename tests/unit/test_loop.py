@@ -8,8 +8,8 @@ import torch
 from tests.trials import gcd_fields, gcd_trial, square_trial
 from trainers import loop
 from trainers.config import TrialConfig, trial_config
+from trainers.engine.pack import Start
 from trainers.loop import train
-from trainers.pack import Start
 from trainers.result import Ended, Event, Outcome, Point, Reported, Saved
 
 TRANSFORMER = {"kind": "transformer", "width": 16, "heads": 2}

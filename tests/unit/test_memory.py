@@ -22,7 +22,7 @@ import torch
 from tests.trials import gcd_trial
 from trainers.batches import training_batch
 from trainers.loop import steps_ahead
-from trainers.pack import Pack, Start
+from trainers.engine.pack import Pack, Start
 from trainers.machine import prepare
 
 def steps(trial, count):

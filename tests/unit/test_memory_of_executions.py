@@ -10,7 +10,7 @@ import pytest
 
 from tests.trials import gcd_trial
 from tests.unit.test_memory import fields
-from trainers.execution import Execution
+from trainers.engine.execution import Execution
 from trainers.memory import executions, fitting_execution, training_bytes
 
 MEASURED = """
@@ -19,12 +19,12 @@ from pathlib import Path
 import torch
 from tests.trials import gcd_trial
 from trainers.batches import training_batch
-from trainers.execution import Execution
+from trainers.engine.execution import Execution
 from trainers.loop import steps_ahead
 from trainers.machine import prepare
 from trainers.models.stack import Layout
 from trainers.optim import Moments, Updater
-from trainers.step import gradient_of
+from trainers.engine.step import gradient_of
 
 def steps(trial, count, execution):
     layout = Layout(trial.parameters())

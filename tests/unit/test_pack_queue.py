@@ -17,7 +17,7 @@ from tests.unit.test_pack import configs, curve
 from trainers import loop
 from trainers.checkpoint import fingerprint
 from trainers.config import TrialConfig
-from trainers.execution import Execution
+from trainers.engine.execution import Execution
 from trainers.result import Ended, Reported, Saved
 
 EAGER = Execution()

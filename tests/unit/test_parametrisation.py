@@ -9,10 +9,10 @@ from torch import Tensor
 from tests.trials import gcd_trial, square_trial
 from trainers.batches import NumberBatch, TokenBatch, training_batch
 from trainers.config import TrialConfig
+from trainers.engine.pack import Pack, Start
 from trainers.models.model import NumberModel, TokenModel
 from trainers.models.parametrisation import DepthMup, Mup
 from trainers.models.stack import Parameter
-from trainers.pack import Pack, Start
 
 CPU = torch.device("cpu")
 BATCH = 16

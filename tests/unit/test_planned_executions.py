@@ -25,9 +25,9 @@ from sweeps.storage.attempt import Attempt
 from sweeps.storage.ledger import Ledger
 from sweeps.workers import Workers
 from tests.unit.test_cost import quick
-from trainers.compiled import compiled_works
 from trainers.config import TrialConfig
-from trainers.execution import Execution
+from trainers.engine.compiled import compiled_works
+from trainers.engine.execution import Execution
 from trainers.schema import InputError
 
 EAGER = Execution()

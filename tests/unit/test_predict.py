@@ -12,11 +12,11 @@ from rich.console import Console
 from tests.trials import gcd_fields, gcd_trial, square_trial
 from trainers.batches import TokenBatch, held_out_batch
 from trainers.config import TrialConfig, trial_config
+from trainers.engine.pack import Start
 from trainers.evaluate import report_metrics
 from trainers.loop import train
 from trainers.models.model import TokenModel
 from trainers.models.stack import Layout
-from trainers.pack import Start
 from trainers.predict import examples, replies
 from trainers.result import Saved
 from trainers.schema import InputError

@@ -16,9 +16,9 @@ from trainers.data.material.linear_theory import (
     width_loss,
 )
 from trainers.data.tasks.random_features import RandomFeatures
+from trainers.engine.pack import Start
 from trainers.loop import train
 from trainers.models.stack import Layout
-from trainers.pack import Start
 from trainers.result import Reported
 
 SIZES = [32, 64, 128, 256, 512]

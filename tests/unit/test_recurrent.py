@@ -10,10 +10,10 @@ from trainers.batches import TokenBatch
 from trainers.config import TrialConfig, trial_config
 from trainers.data.encoding import PAD, START
 from trainers.data.shape import TokenShape
+from trainers.engine.pack import Start
 from trainers.loop import train
 from trainers.models.recurrent import Recurrent
 from trainers.models.stack import Layout, Weights
-from trainers.pack import Start
 from trainers.result import Reported
 
 SHAPE = TokenShape(vocabulary=8, question=6, answer=3)

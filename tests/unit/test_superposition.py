@@ -11,10 +11,10 @@ from trainers.config import TrialConfig, trial_config
 from trainers.data.draws import TRAIN, Draws
 from trainers.data.shape import NumberShape
 from trainers.data.tasks.superposition import Superposition, represented
+from trainers.engine.pack import Start
 from trainers.loop import train
 from trainers.models.autoencoder import Autoencoder
 from trainers.models.stack import Layout
-from trainers.pack import Start
 from trainers.result import Reported, Saved
 
 

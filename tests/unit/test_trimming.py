@@ -5,11 +5,11 @@ from tests.trials import gcd_trial, square_trial
 from trainers.batches import NumberBatch, TokenBatch, training_batch
 from trainers.config import TrialConfig
 from trainers.data.encoding import PAD
+from trainers.engine.pack import Pack, Start
+from trainers.engine.step import gradient_of
+from trainers.engine.trimming import trimmed
 from trainers.losses import training_loss
 from trainers.models.stack import Layout
-from trainers.pack import Pack, Start
-from trainers.step import gradient_of
-from trainers.trimming import trimmed
 
 CPU = torch.device("cpu")
 LONG = {"task": {"kind": "gcd", "largest": 10**6}, "encoding": {"kind": "digits", "base": 2}}

@@ -19,9 +19,9 @@ from tests.unit.test_optim import (
     ours,
     theirs,
 )
+from trainers.engine.vector import Vector, numbers_of
 from trainers.models.stack import Layout, Parameter
 from trainers.optim import Adam, AdamW, AdamWUnitRows, AnyOptimizer, Moments, Sgd
-from trainers.vector import Vector, numbers_of
 
 MATRICES = Layout(
     (

@@ -10,19 +10,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from trainers.ahead import Ahead
 from trainers.batches import Batch
-from trainers.compiled import Gradients, is_compiled
 from trainers.config import TrialConfig
+from trainers.engine.ahead import Ahead
+from trainers.engine.compiled import Gradients, is_compiled
+from trainers.engine.execution import Execution
+from trainers.engine.row import Row
+from trainers.engine.rungs import pays, rung
+from trainers.engine.whole import Going, Whole
 from trainers.evaluate import report_metrics
-from trainers.execution import Execution
 from trainers.final import final_metrics
 from trainers.models.stack import Layout
 from trainers.optim import Moments, Updater
 from trainers.result import Ended, Event, Outcome, Point, Reported, Saved
-from trainers.row import Row
-from trainers.rungs import pays, rung
-from trainers.whole import Going, Whole
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from trainers.ahead import Ahead, batch_of, examples_of, tensors_of
 from trainers.batches import Batch
+from trainers.engine.ahead import Ahead, batch_of, examples_of, tensors_of
+from trainers.engine.vector import Vector, constants_of, kernels_of, numbers_of
 from trainers.models.stack import Layout
 from trainers.models.tables import all_kept
 from trainers.optim import AnyOptimizer, Moments
-from trainers.vector import Vector, constants_of, kernels_of, numbers_of
 
 _REPEATED = 256  # steps of which rates are made at once, where all show the same examples
 _WARM_UP = 3  # steps before a capture, in which libraries choose their kernels and make their rooms

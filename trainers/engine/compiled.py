@@ -22,13 +22,13 @@ from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from trainers.ahead import batch_of, tensors_of
 from trainers.batches import Batch
 from trainers.config import TrialConfig
-from trainers.execution import Execution
+from trainers.engine.ahead import batch_of, tensors_of
+from trainers.engine.execution import Execution
+from trainers.engine.step import gradient_of
 from trainers.models.stack import Layout
 from trainers.schema import InputError
-from trainers.step import gradient_of
 
 LossAndGradient = tuple[Float[Tensor, " trial"], Float[Tensor, "trial row"]]
 

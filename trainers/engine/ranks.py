@@ -24,14 +24,14 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from trainers.ahead import tensors_of
 from trainers.batches import Batch, NumberBatch, TokenBatch
 from trainers.config import TrialConfig, trial_config
 from trainers.data.task import NumberTask
-from trainers.execution import Execution
+from trainers.engine.ahead import tensors_of
+from trainers.engine.execution import Execution
+from trainers.engine.parts import Flat, Loss, add_gradient, parts_of
 from trainers.losses import counts_of
 from trainers.models.stack import Layout
-from trainers.parts import Flat, Loss, add_gradient, parts_of
 
 _MEETING = timedelta(minutes=2)  # until all have found each other
 _SILENCE = timedelta(days=1)  # a leader may test for long; whoever starts ranks sees them die

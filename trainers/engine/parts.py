@@ -8,7 +8,7 @@ from torch import Tensor
 
 from trainers.batches import Batch, NumberBatch
 from trainers.config import TrialConfig
-from trainers.execution import Execution
+from trainers.engine.execution import Execution
 from trainers.losses import Counts, training_loss
 from trainers.models.recompute import Recomputed
 from trainers.models.stack import Layout

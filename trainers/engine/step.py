@@ -4,12 +4,12 @@ import torch
 
 from trainers.batches import Batch
 from trainers.config import TrialConfig
-from trainers.execution import Execution
+from trainers.engine.execution import Execution
+from trainers.engine.parts import Flat, Loss, add_gradient, parts_of
+from trainers.engine.ranks import shared_gradient
+from trainers.engine.trimming import trimmed
 from trainers.losses import counts_of, training_loss
 from trainers.models.stack import Layout
-from trainers.parts import Flat, Loss, add_gradient, parts_of
-from trainers.ranks import shared_gradient
-from trainers.trimming import trimmed
 
 
 def gradient_of(
