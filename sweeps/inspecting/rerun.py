@@ -1,11 +1,14 @@
 """Train one trial again, from its stored config, and hold every point against the ledger's."""
 
 import struct
+from dataclasses import replace
 
 from rich.console import Console
 
 from sweeps.inspecting.stored import stored_trial
+from sweeps.planning.standing import begun_in
 from sweeps.storage.ledger import Ledger
+from trainers.engine.execution import Execution
 from trainers.engine.pack import Start
 from trainers.loop import train
 from trainers.machine import prepare
@@ -22,7 +25,8 @@ def rerun_trial(ledger: Ledger, key: str, console: Console) -> bool:
     recorded = {point.step: point.values for point in folder.points()}
     prepare()
     same = True
-    for event in train([Start(config)]):
+    began = begun_in(folder) or Execution()
+    for event in train([Start(config)], execution=replace(began, ranks=1)):
         match event:
             case Reported(_, point):
                 verdict = "new"

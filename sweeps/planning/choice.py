@@ -87,7 +87,7 @@ def choose(case: Case) -> Choice:
     ways = _ways(case)
     best, limit = _fastest(case, {w: s for w, s in ways.items() if w.mode != "compiled"})
     if case.mode == "compiled":
-        way = best._replace(mode=case.mode)
+        way = _compiled(best)
         return _chosen(case, way, ways.get(way, ways[best] / _LIKELY_GAIN), limit)
     compiled = {way: seconds for way, seconds in ways.items() if way.mode == "compiled"}
     way = min(compiled, key=compiled.__getitem__, default=best)
@@ -95,11 +95,16 @@ def choose(case: Case) -> Choice:
     if saved_s > _CLEARLY * case.preparation_s(way):
         return replace(_chosen(case, way, ways[way], limit, saved_s), saves_s=saved_s)
     found = _chosen(case, best, ways[best], limit)
-    way = best._replace(mode="compiled")
+    way = _compiled(best)
     if not case.may_compile or case.mode is not None or way in case.known:
         return found
     saved_s = case.saved_s(ways[best] * (1 - 1 / _LIKELY_GAIN), way)
     return replace(found, untried=way, saves_s=saved_s)
+
+
+def _compiled(way: Way) -> Way:
+    """As many trials at once, or the next fewer of which there are programs: a power of two."""
+    return Way(1 << (way.width.bit_length() - 1), "compiled")
 
 
 def _ways(case: Case) -> dict[Way, float]:

@@ -9,6 +9,7 @@ from sweeps.running.where import OnRay
 from sweeps.searching.book import Book
 from sweeps.searching.judge import Judge
 from sweeps.storage.ledger import Ledger
+from trainers.engine.execution import Execution
 
 
 def search_on_ray(
@@ -32,10 +33,13 @@ def search_on_ray(
         judge.take_in(entry)
     book.tell(judge.take_in)
 
+    execution = Execution(there.wanted.mode or "eager")
+
     def left(at_once: int) -> Iterator[tuple[Pack, ...]]:
         while (entry := book.next()) is not None:
             if judge.goes_on(entry):
-                yield (Pack((PricedTrial(entry.trial, "new", 0, 0.0),)),)
+                trial = PricedTrial(entry.trial, "new", 0, 0.0)
+                yield (Pack((trial,), execution=execution),)
 
     hand_out(
         left,

@@ -133,6 +133,8 @@ def test_compiled_steps_nobody_has_measured_are_worth_a_try_where_much_is_left()
     assert (found.way, found.untried) == (Way(8), Way(8, "compiled"))
     assert found.saves_s == pytest.approx(0.4 * (1 - 1 / 1.2) * 1e6 / 2)
     assert choose(case(COMPILED, steps=1.0, may_compile=True)).untried is None  # measured
+    few = choose(case(count=7, may_compile=True))  # a program of seven rows has eight
+    assert (few.way, few.untried) == (Way(7), Way(4, "compiled"))
 
 
 def test_what_is_asked_for_is_done():
