@@ -54,9 +54,7 @@ def _lengths(tokens: Int[Tensor, "trial batch pos"]) -> list[int]:
     places = tokens.shape[2]
     unit = max(1, places // _LENGTHS)
     used: list[list[bool]] = (tokens != PAD).any(dim=1).tolist()
-    needed = [
-        max((place + 1 for place, is_used in enumerate(row) if is_used), default=1) for row in used
-    ]
+    needed = [places - row[::-1].index(True) if True in row else 1 for row in used]
     return [min(places, -(-each // unit) * unit) for each in needed]
 
 
