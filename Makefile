@@ -27,6 +27,7 @@ bench: setup-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_publish
 
 	$(BIN)/python -m tests.benchmarks.bench_plan
+	$(BIN)/python -m tests.benchmarks.bench_cluster
 	$(BIN)/python -m tests.benchmarks.bench_launch --many 10000
 
 # on the GPU's machine, with the Python that holds its torch: make bench-gpu GPU_PYTHON=python3

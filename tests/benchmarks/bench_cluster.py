@@ -73,37 +73,37 @@ class Played:
         return max(lost, key=lambda name: lost[name])
 
 
-def priced(minutes: float) -> Price:
-    """A sweep of 5,000 trials of three widths and three lengths, the middle one of so many minutes."""
+def steps_of(minutes: float, storage: Path) -> int:
+    """Steps of a trial of the middle length, so that trials take so many minutes in the mean."""
     steps = 60_000
-    for _ in range(2):  # the second time with the pace of the first
-        sweep = Sweep.model_validate_json(
-            json.dumps(
-                {
-                    "name": "many",
-                    "trial": {
-                        "task": {"kind": "gcd", "largest": 10_000},
-                        "encoding": {"kind": "digits", "base": 10},
-                        "model": {"kind": "transformer", "heads": 4},
-                        "batch_size": 32,
-                        "evaluation": {"points": 20},
-                    },
-                    "axes": [
-                        {"kind": "values", "field": "model.width", "values": [16, 32, 64]},
-                        {
-                            "kind": "values",
-                            "field": "budget.steps",
-                            "values": [steps // 2, steps, 2 * steps],
-                        },
-                    ],
-                    "replicates": -(-TRIALS // 9),
-                    "objective": {"metric": "accuracy", "mode": "max"},
-                }
-            )
-        )
-        found = price(plan(sweep), Ledger(Path("/nonexistent")), device="cpu", workers=64)
-        steps = max(100, round(steps * 60 * minutes / (found.device_hours * 3600 / TRIALS)))
-    return found
+    pace_s = priced(steps, WORKERS[-1], storage).device_hours * 3600 / TRIALS / steps
+    return max(100, round(60 * minutes / pace_s))
+
+
+def priced(steps: int, workers: int, storage: Path) -> Price:
+    """5,000 trials of three widths and three lengths, in packs for so many workers."""
+    sweep = {
+        "name": "many",
+        "trial": {
+            "task": {"kind": "gcd", "largest": 10_000},
+            "encoding": {"kind": "digits", "base": 10},
+            "model": {"kind": "transformer", "heads": 4},
+            "batch_size": 32,
+            "evaluation": {"points": 20},
+        },
+        "axes": [
+            {"kind": "values", "field": "model.width", "values": [16, 32, 64]},
+            {
+                "kind": "values",
+                "field": "budget.steps",
+                "values": [steps // 2, steps, 2 * steps],
+            },
+        ],
+        "replicates": -(-TRIALS // 9),
+        "objective": {"metric": "accuracy", "mode": "max"},
+    }
+    planned = plan(Sweep.model_validate_json(json.dumps(sweep)))
+    return price(planned, Ledger(storage), device="cpu", workers=workers)
 
 
 def played(found: Price, workers: int, costs: Costs, seed: int = 0) -> Played:
@@ -225,28 +225,29 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="lawsweep-bench-"))
     try:
         costs = costs_here(folder)
+        print(
+            f"a worker writes {1000 * costs.write_s:.0f} ms for a trial of ten points;"
+            f" the driver pays {1000 * costs.bundle_s:.1f} ms of processor time for a bundle,"
+            f" {1000 * costs.result_s:.1f} ms for a result, {1000 * costs.look_s:.0f} ms for a look"
+            f" at {TRIALS:,} trials, {1000 * costs.publish_s:.0f} ms to publish a trial"
+        )
+        for minutes in given.minutes:
+            steps = steps_of(minutes, folder)
+            print(f"{TRIALS:,} trials of {minutes:g} minutes in the mean")
+            for workers in WORKERS:
+                say(played(priced(steps, workers, folder), workers, costs))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def say(one: Played) -> None:
+    """One line."""
     print(
-        f"a worker writes {1000 * costs.write_s:.0f} ms for a trial of ten points;"
-        f" the driver pays {1000 * costs.bundle_s:.1f} ms of processor time for a bundle,"
-        f" {1000 * costs.result_s:.1f} ms for a result, {1000 * costs.look_s:.0f} ms for a look at"
-        f" {TRIALS:,} trials, {1000 * costs.publish_s:.0f} ms to publish a trial"
+        f"  {one.workers:4} workers: {one.hours:8.2f} h, efficiency {one.efficiency:6.1%};"
+        f" the driver is busy {one.driver_busy:5.1%}; most is lost to {one.most_lost}"
+        f" (starting {one.starting:.1%}, waiting {one.waiting:.1%}, writing {one.writing:.1%},"
+        f" at the end {one.idle_at_the_end:.1%})"
     )
-    for minutes in given.minutes:
-        found = priced(minutes)
-        print(
-            f"{len(found.trials):,} trials of {minutes:g} minutes in the mean,"
-            f" {found.device_hours:,.0f} hours of work in {len(found.packs):,} packs"
-        )
-        for workers in WORKERS:
-            one = played(found, workers, costs)
-            print(
-                f"  {one.workers:4} workers: {one.hours:8.2f} h, efficiency {one.efficiency:6.1%};"
-                f" the driver is busy {one.driver_busy:5.1%}; most is lost to {one.most_lost}"
-                f" (starting {one.starting:.1%}, waiting {one.waiting:.1%},"
-                f" writing {one.writing:.1%}, at the end {one.idle_at_the_end:.1%})"
-            )
 
 
 if __name__ == "__main__":
