@@ -79,7 +79,9 @@ def test_an_empty_row_stays_and_what_it_held_harms_nobody() -> None:
 
 
 def test_rows_stand_on_the_ladder_and_empty_ones_learn_nothing() -> None:
-    assert [rung(trials) for trials in (1, 2, 3, 4, 5, 16, 17)] == [1, 2, 4, 4, 8, 16, 32]
+    trials = (1, 2, 3, 4, 5, 16, 17)
+    assert [rung(each, "graphed") for each in trials] == [1, 2, 4, 4, 8, 16, 32]
+    assert [rung(each, "compiled") for each in trials] == [2, 2, 4, 4, 8, 16, 32]
     configs = pack_of(SHAPES["mlp of 3"], 3)
     made = Pack.of(starts(configs), CPU, WHOLE)
     assert (len(made.rows), made.live) == (4, [0, 1, 2])
@@ -138,7 +140,7 @@ def test_rows_are_dropped_once_a_smaller_program_is_there(monkeypatch: pytest.Mo
         made.advance()
         monkeypatch.setattr(pack, "is_compiled", lambda *_, there=there: there)
         made.settle([0, 2, 3])
-        assert len(made.rows) == (1 if there else 4)
+        assert len(made.rows) == (2 if there else 4)
         assert [made.rows[row].key for row in made.live] == [configs[1].key()]
 
 

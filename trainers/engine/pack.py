@@ -100,7 +100,7 @@ class Pack:
         rows = [Row.of(start.config, start.saved) for start in starts]
         states = _states(layout, starts)
         if device.type != "cpu" or execution.mode != "eager":
-            empty = rung(len(starts)) - len(starts)
+            empty = rung(len(starts), execution.mode) - len(starts)
             rows += [replace(rows[0], live=False) for _ in range(empty)]
             states = [torch.cat([each, each.new_zeros(empty, *each.shape[1:])]) for each in states]
         flat, first, second, loss_sum = (each.to(device) for each in states)
@@ -305,7 +305,7 @@ class Pack:
         program = self.gradients.program
         if program is None or self.whole is not None or live == 0:
             return now
-        fewer = rung(live)
+        fewer = rung(live, self.execution.mode)
         config = self.rows[0].config
         if fewer == now or is_compiled(config, fewer, self.execution, self.device):
             return fewer

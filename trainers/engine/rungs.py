@@ -1,11 +1,17 @@
 """The ladder of rows: how many a pack has whose steps are compiled or captured, which takes seconds."""
 
+from trainers.engine.execution import Mode
+
 _WORTH = 1.5  # times what it takes: an estimate may err, and the time is certain to be spent
 
 
-def rung(trials: int) -> int:
-    """The number of rows for so many trials: the next power of two."""
-    return 1 << (trials - 1).bit_length()
+def rung(trials: int, mode: Mode) -> int:
+    """The number of rows for so many trials: the next power of two.
+
+    Compiled steps have two rows at least: with a single one the compiler adds the losses of a batch in
+    another order, and the loss that a trial reports would depend on its pack.
+    """
+    return max(2 if mode == "compiled" else 1, 1 << (trials - 1).bit_length())
 
 
 def pays(rows: int, fewer: int, *, steps_left: int, step_s: float, preparation_s: float) -> bool:
