@@ -158,6 +158,8 @@ def launch(
     if address is not None:
         workers = _checked(address, storage, wanted, context)
     publisher = _publisher(trials, ledger, tracking, console)
+    if address is not None:
+        _warm_up(wanted)
     where = (
         InProcess(device, save_every, allow_drift)
         if inline
@@ -267,12 +269,17 @@ def _search_driver(
 def _checked(address: str, storage: Path, wanted: Workers, context: typer.Context) -> int:
     """The number of workers of a cluster, each of whose nodes has passed; we stay connected to it."""
     from sweeps.running.cluster import cluster
-    from sweeps.running.nodes import checked, warm_up
+    from sweeps.running.nodes import checked
 
     context.with_resource(cluster(address, workers=0))
-    count = checked(address, storage, wanted)
+    return checked(address, storage, wanted)
+
+
+def _warm_up(wanted: Workers) -> None:
+    """Once nothing is left to refuse but the price: workers get ready while it is found."""
+    from sweeps.running.nodes import warm_up
+
     warm_up(wanted)
-    return count
 
 
 def _publisher(

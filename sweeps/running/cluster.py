@@ -53,6 +53,8 @@ def cluster(address: str | None, workers: int) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    # Answers that matter are waited for; a warm-up that dies with its node is no matter.
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     # the default of later versions; Ray warns without it
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)  # the progress screen says what a user needs

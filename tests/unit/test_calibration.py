@@ -39,6 +39,7 @@ def seconds_of_all(config: TrialConfig, turns: int = 8) -> dict[Way, float]:
     return {way: watch.fastest_s / way.width for way, watch in watches.items()}
 
 
+@pytest.mark.slow  # it compares times: on a machine that does nothing else
 @pytest.mark.parametrize("name", SHAPES)
 def test_what_is_chosen_is_hardly_slower_than_anything_that_could_be_chosen(name):
     """5 % by what a larger pack must gain, and as much by the noise of a busy machine."""
