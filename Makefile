@@ -25,7 +25,6 @@ bench: setup-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_fit
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_laws
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_publish
-
 	$(BIN)/python -m tests.benchmarks.bench_plan
 	$(BIN)/python -m tests.benchmarks.bench_cluster
 	$(BIN)/python -m tests.benchmarks.bench_launch --many 10000

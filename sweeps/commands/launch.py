@@ -72,6 +72,13 @@ class _Means:
         here = self.where if isinstance(self.where, InProcess) else InProcess()
         return partial(train_inline, ledger=ledger, sweep=sweep, here=here)
 
+    def warm_up(self, price: Price) -> None:
+        """Let workers of a running cluster get ready; not before, as that would disturb the measuring."""
+        if not self.here and price.packs:
+            from sweeps.running.nodes import warm_up
+
+            warm_up(self.wanted)
+
     def search_trainer(self) -> TrainSearch:
         """What trains the trials of a search."""
         match self.where:
@@ -158,8 +165,6 @@ def launch(
     if address is not None:
         workers = _checked(address, storage, wanted, context)
     publisher = _publisher(trials, ledger, tracking, console)
-    if address is not None:
-        _warm_up(wanted)
     where = (
         InProcess(device, save_every, allow_drift)
         if inline
@@ -231,6 +236,7 @@ def _driver(
     )
     first = prices()
     refuse_beyond_limits(first)
+    means.warm_up(first)
     show_price(first, console)
 
     def run() -> bool:
@@ -273,13 +279,6 @@ def _checked(address: str, storage: Path, wanted: Workers, context: typer.Contex
 
     context.with_resource(cluster(address, workers=0))
     return checked(address, storage, wanted)
-
-
-def _warm_up(wanted: Workers) -> None:
-    """Once nothing is left to refuse but the price: workers get ready while it is found."""
-    from sweeps.running.nodes import warm_up
-
-    warm_up(wanted)
 
 
 def _publisher(

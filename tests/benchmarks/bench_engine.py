@@ -8,7 +8,14 @@ import torch
 from tests.benchmarks import int2int_style
 from tests.benchmarks.ours import lone, steps_on, steps_with_data, trials
 from tests.benchmarks.peers import Training
-from tests.benchmarks.shapes import Shape, batch_of, both_sides, decoder_only, token_shape
+from tests.benchmarks.shapes import (
+    Shape,
+    batch_of,
+    both_sides,
+    decoder_only,
+    token_shape,
+    transformer,
+)
 from tests.benchmarks.turns import Line, compare
 from trainers.engine.execution import Execution
 
@@ -60,12 +67,7 @@ def int2int_line(
     shape: Shape, mode: Literal["eager", "compiled"] = "eager", *, goal: float | None
 ) -> Line:
     """Both make their own data; ours has their norms, activation, embeddings and optimizer."""
-    model = {
-        "kind": "transformer",
-        "encoder_layers": shape.encoder,
-        "decoder_layers": shape.decoder,
-        "width": shape.width,
-        "heads": shape.heads,
+    model = transformer(shape) | {
         "norm": "post",
         "activation": "relu",
         "tied_embeddings": True,

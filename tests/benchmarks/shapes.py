@@ -40,20 +40,24 @@ def both_sides(layers: int, width: int, batch: int) -> Shape:
     return Shape(layers, layers, width, batch)
 
 
-def trial(shape: Shape, seed: int = 0, **fields: object) -> TrialConfig:
-    """A trial of this shape with AdamW and a budget that no benchmark uses up; `fields` replace its own."""
-    model = {
+def transformer(shape: Shape) -> dict[str, object]:
+    """The fields of a model of this shape."""
+    return {
         "kind": "transformer",
         "encoder_layers": shape.encoder,
         "decoder_layers": shape.decoder,
         "width": shape.width,
         "heads": shape.heads,
     }
+
+
+def trial(shape: Shape, seed: int = 0, **fields: object) -> TrialConfig:
+    """A trial of this shape with AdamW and a budget that no benchmark uses up; `fields` replace its own."""
     return trial_config(
         {
             "task": {"kind": "gcd"},
             "encoding": {"kind": "digits", "base": shape.base},
-            "model": model,
+            "model": transformer(shape),
             "optimizer": {"kind": "adamw", "lr": 1e-4},
             "batch_size": shape.batch,
             "budget": {"steps": 1_000_000},
