@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import Abort, TyperException
 
-from analysis.commands import fits, laws, report, settings
+from analysis.commands import fits, laws, report, reproduce, settings
 from analysis.commands.declared import check_laws
 from analysis.commands.shared import given as typed
 from sweeps.cli import app as sweep_commands
@@ -22,7 +22,7 @@ from trainers.schema import InputError
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(sweep_commands)
 for command in (
-    *(report.report, fits.fit, fits.compare),
+    *(report.report, reproduce.reproduce, fits.fit, fits.compare),
     *(settings.tuning, settings.isoflop, fits.crossover),
 ):
     app.command()(command)

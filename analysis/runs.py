@@ -1,7 +1,7 @@
 """Runs: the trials that a fit may use, as a table, and those that it may not, with the reason."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from analysis.cell_numbers import Place, numbers
 from analysis.cells import Cells, listed, read_cells
+from analysis.curves import Curve, Curves
 from analysis.where import Condition, holds
 from trainers.schema import InputError, shown
 
@@ -31,11 +32,13 @@ class Runs:
     """A table with one row per run, indexed by key or row number; it is never changed in place.
 
     Columns are dotted fields of the trial (`model.width`), metrics (`test_loss`) and details, or,
-    for a table from elsewhere, the names it was mapped to (`params`, `tokens`, `loss`).
+    for a table from elsewhere, the names it was mapped to (`params`, `tokens`, `loss`). `curves` are
+    those that were asked for.
     """
 
     table: pd.DataFrame
     omitted: tuple[Omitted, ...] = ()
+    curves: Curves = field(default_factory=dict[str, Mapping[str, Curve]])
 
     def __len__(self) -> int:
         return len(self.table)
@@ -68,12 +71,18 @@ class Runs:
             return self
         kept = [matches(row, where) for row in rows_of(self.table)]
         left = tuple(one for one in self.omitted if matches(one.fields, where))
-        return Runs(self.table[np.array(kept, dtype=bool)], left)
+        return Runs(self.table[np.array(kept, dtype=bool)], left, self.curves)
+
+    def only(self, keys: Collection[str]) -> "Runs":
+        """The runs with these keys, with the omitted ones among them."""
+        kept = self.table[self.table.index.isin(list(keys))]
+        return Runs(kept, tuple(one for one in self.omitted if one.key in keys), self.curves)
 
     def without(self, bad: Iterable[Omitted]) -> "Runs":
         """The runs without some of them, which are listed as omitted."""
         bad = tuple(bad)
-        return Runs(self.table.drop(index=[one.key for one in bad]), self.omitted + bad)
+        kept = self.table.drop(index=[one.key for one in bad])
+        return Runs(kept, self.omitted + bad, self.curves)
 
 
 def is_number(value: Any) -> TypeGuard[float]:
@@ -81,6 +90,11 @@ def is_number(value: Any) -> TypeGuard[float]:
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         return False
     return bool(math.isfinite(value))
+
+
+def has_value(row: Mapping[str, Any], metric: str) -> bool:
+    """Whether a row has a value; one that is infinite is a milestone never reached."""
+    return is_number(row.get(metric)) or row.get(metric) == math.inf
 
 
 def is_positive(value: Any) -> TypeGuard[float]:

@@ -1,34 +1,26 @@
 """The study of a sweep: every table, contrast, fit and verdict that its report shows."""
 
-import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from analysis.checks.checks import design_checks
-from analysis.claims import Verdict, verdict
+from analysis.claims.judge import verdict
+from analysis.claims.verdict import Verdict
 from analysis.contrast import Contrast, contrast
-from analysis.custom import any_law
-from analysis.decisions import NOTHING, Decisions, decide, wanted_of, with_offer
-from analysis.engine.objective import Objective
-from analysis.finding import Finding
-from analysis.fit import RESAMPLES, Fit, fit
+from analysis.fit import RESAMPLES
+from analysis.groups import Group, axis_fields, groups
 from analysis.isoflop.profiles import IsoFlop, isoflop
-from analysis.judgement.backtested import backtested
-from analysis.judgement.compare import Comparison, compare
-from analysis.judgement.extrapolation import reached
-from analysis.judgement.holdout import Backtest
-from analysis.judgement.rolling import Rolling
-from analysis.law import Law
-from analysis.runs import Omitted, Runs, is_number, is_positive, matches, rows_of
-from analysis.summary import Summary, conditions, summary, written
+from analysis.milestones import Reached, counted
+from analysis.plots import Plot, plot
+from analysis.runs import Omitted, Runs, has_value, is_number, rows_of
+from analysis.summary import Summary, conditions, pooled
+from analysis.sweep_fits import SweepFit, sweep_fits
+from analysis.thresholds import Threshold, threshold
 from analysis.tuning.drift import Drift, drift
 from analysis.tuning.settings import Tuning, tuning
 from analysis.tuning.transfer import Transfer, transfer
-from sweeps.spec import FitSpec, IsoFlopSpec, Sweep, TableSpec, TuningSpec
+from sweeps.spec import IsoFlopSpec, Sweep, TableSpec, TuningSpec
 from trainers.schema import InputError
-
-Group = tuple[tuple[str, Any], ...]
 
 
 @dataclass(frozen=True)
@@ -49,26 +41,6 @@ class Table:
 
     spec: TableSpec
     rows: tuple[Row, ...]
-
-
-@dataclass(frozen=True)
-class SweepFit:
-    """A fit of the sweep file for one combination of its split; `fit` is None where refused.
-
-    `ranking` sets the law beside its rivals, where the sweep file names some; `decisions` are those
-    that it asks for.
-    """
-
-    name: str
-    spec: FitSpec
-    group: Group
-    fit: Fit | None
-    refused: str
-    backtests: tuple[Backtest, ...]
-    notes: tuple[Finding, ...]
-    ranking: Comparison | None = None
-    decisions: Decisions = NOTHING
-    rolling: Rolling | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +86,9 @@ class Study:
     fits: tuple[SweepFit, ...]
     tunings: tuple[SweepTuning, ...] = ()
     isoflops: tuple[SweepIsoFlop, ...] = ()
+    plots: tuple[Plot, ...] = ()
+    milestones: tuple[Reached, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
 
 
 def study(sweep: Sweep, runs: Runs, *, resamples: int = RESAMPLES) -> Study:
@@ -122,7 +97,12 @@ def study(sweep: Sweep, runs: Runs, *, resamples: int = RESAMPLES) -> Study:
     Raises:
         InputError: the sweep names a law that does not exist.
     """
-    fits = tuple(one for spec in sweep.report.fits for one in _fits(sweep, spec, runs, resamples))
+    thresholds = tuple(threshold(sweep, spec, runs) for spec in sweep.report.thresholds)
+    fits = tuple(
+        one
+        for spec in sweep.report.fits
+        for one in sweep_fits(sweep, spec, runs, thresholds, resamples)
+    )
     left_out = {one.key for one in runs.omitted}
     unusable = {
         one.key: one
@@ -136,37 +116,21 @@ def study(sweep: Sweep, runs: Runs, *, resamples: int = RESAMPLES) -> Study:
         finished=len(runs),
         omitted=(*runs.omitted, *unusable.values()),
         best=_best(sweep, runs),
-        verdicts=tuple(verdict(claim, runs, fits) for claim in sweep.claims),
+        verdicts=tuple(verdict(claim, sweep, runs, fits) for claim in sweep.claims),
         tables=tuple(_table(sweep, spec, runs) for spec in sweep.report.tables),
         contrasts=tuple(contrast(sweep, spec, runs) for spec in sweep.report.contrasts),
         fits=fits,
         tunings=tuple(_tuning(spec, runs) for spec in sweep.report.tunings),
         isoflops=tuple(_isoflop(spec, runs) for spec in sweep.report.isoflops),
+        plots=tuple(plot(sweep, spec, runs) for spec in sweep.report.plots),
+        milestones=tuple(counted(runs, one) for one in sweep.report.milestones),
+        thresholds=thresholds,
     )
-
-
-def axis_fields(sweep: Sweep) -> tuple[str, ...]:
-    """Every field that some axis sets, in the order of the file."""
-    return tuple(dict.fromkeys(field for axis in sweep.axes for field in axis.may_set()))
-
-
-def groups(sweep: Sweep, fields: Sequence[str], runs: Runs) -> tuple[Group, ...]:
-    """The combinations of some fields that occur, also among omitted trials, in axis order."""
-    orders: list[list[Any]] = []
-    seen = [*rows_of(runs.table), *(one.fields for one in runs.omitted)]
-    for field in fields:
-        order: list[Any] = []
-        listed = [value for axis in sweep.axes for value in axis.listed(field)]
-        for value in [*listed, *(row[field] for row in seen if field in row)]:
-            if not any(matches({field: one}, {field: value}) for one in order):
-                order.append(value)
-        orders.append(order)
-    possible = [tuple(zip(fields, values, strict=True)) for values in itertools.product(*orders)]
-    return tuple(group for group in possible if any(matches(row, dict(group)) for row in seen))
 
 
 def _table(sweep: Sweep, spec: TableSpec, runs: Runs) -> Table:
     chosen = runs.matching(spec.where)
+    milestones = sweep.report.milestone_names
     rows = []
     for group in groups(sweep, spec.rows, chosen):
         inner = chosen.matching(dict(group))
@@ -174,8 +138,8 @@ def _table(sweep: Sweep, spec: TableSpec, runs: Runs) -> Table:
         rows.append(
             Row(
                 group=group,
-                metrics=tuple(_summary(trials, metric) for metric in spec.metrics),
-                beside=_summary(trials, spec.beside) if spec.beside else None,
+                metrics=tuple(_summary(trials, metric, milestones) for metric in spec.metrics),
+                beside=_summary(trials, spec.beside, milestones) if spec.beside else None,
                 lists=tuple(_by_most(trials, detail) for detail in spec.lists),
                 trials=len(trials),
                 omitted=len(inner.omitted),
@@ -184,9 +148,14 @@ def _table(sweep: Sweep, spec: TableSpec, runs: Runs) -> Table:
     return Table(spec, tuple(rows))
 
 
-def _summary(trials: Sequence[Mapping[str, Any]], metric: str) -> Summary | None:
-    values = [trial.get(metric) for trial in trials]
-    return summary([float(value) for value in values if is_number(value)])
+def _summary(
+    trials: Sequence[Mapping[str, Any]], metric: str, milestones: frozenset[str]
+) -> Summary | None:
+    """The mean, or of a milestone the median, since never has a place in an order but in no sum."""
+    if metric in milestones:
+        reached = [float(trial[metric]) for trial in trials if has_value(trial, metric)]
+        return pooled(reached, "median")
+    return pooled([float(t[metric]) for t in trials if is_number(t.get(metric))], "mean")
 
 
 def _by_most(trials: Sequence[Mapping[str, Any]], detail: str) -> tuple[Any, ...]:
@@ -199,47 +168,6 @@ def _by_most(trials: Sequence[Mapping[str, Any]], detail: str) -> tuple[Any, ...
 def _sorting(value: Any) -> tuple[bool, float, str]:
     number = isinstance(value, int | float)
     return (not number, float(value) if number else 0.0, str(value))
-
-
-def _fits(sweep: Sweep, spec: FitSpec, runs: Runs, resamples: int) -> tuple[SweepFit, ...]:
-    chosen = runs.matching(spec.where)
-    combinations = groups(sweep, spec.split, chosen) if spec.split else ((),)
-    return tuple(
-        _fit(sweep, spec, group, chosen.matching(dict(group)), resamples) for group in combinations
-    )
-
-
-def _fit(sweep: Sweep, spec: FitSpec, group: Group, runs: Runs, resamples: int) -> SweepFit:
-    law = any_law(spec.law, spec.inputs).held(spec.fix, spec.tie)
-    objective = _objective(spec, law)
-    columns = [*spec.inputs.values(), spec.metric]
-    missing = [name for name in columns if name not in runs.table.columns]
-    if missing or not len(runs):
-        words = f"no finished trial has {missing[0]}" if missing else "no finished trials"
-        return SweepFit(spec.name, spec, group, None, words, (), ())
-    free = {spec.inputs[one.name] for one in law.inputs if not one.positive}
-    free |= {spec.metric} if objective.residual == "plain" else set()
-    runs = runs.without(_unusable(runs, columns, free))
-    try:
-        fitted = fit(
-            law, runs, spec.inputs, spec.metric, objective=objective, pool=spec.pool,
-            bootstrap=resamples,
-        )  # fmt: skip
-    except InputError as error:
-        return SweepFit(spec.name, spec, group, None, str(error), (), ())
-    tests = backtested(fitted)
-    notes = (
-        *_mixed(sweep, spec, group, runs),
-        *design_checks(sweep, runs, spec.inputs, spec.metric, pool=spec.pool),
-    )
-    ranking = None
-    if spec.rivals:
-        laws = [law, *(any_law(text, spec.inputs) for text in spec.rivals)]
-        ranking = compare(laws, runs, spec.inputs, spec.metric, objective=objective, pool=spec.pool)
-    decisions = with_offer(decide(fitted, wanted_of(spec), reached(tests.largest)), fitted)
-    return SweepFit(
-        spec.name, spec, group, fitted, "", tests.largest, notes, ranking, decisions, tests.rolling
-    )
 
 
 def _tuning(spec: TuningSpec, runs: Runs) -> SweepTuning:
@@ -266,50 +194,6 @@ def _isoflop(spec: IsoFlopSpec, runs: Runs) -> SweepIsoFlop:
     except InputError as error:
         return SweepIsoFlop(spec, None, str(error))
     return SweepIsoFlop(spec, found, "")
-
-
-def _objective(spec: FitSpec, law: Law) -> Objective:
-    own = law.objective
-    return replace(own, kind=spec.objective or own.kind, residual=spec.residual or own.residual)
-
-
-def _unusable(runs: Runs, columns: Sequence[str], free: set[str]) -> list[Omitted]:
-    """The finished trials whose values cannot enter a law; those in `free` need not be positive."""
-    result = []
-    for key, row in zip(runs.table.index, rows_of(runs.table), strict=True):
-        bad = next(
-            (
-                name
-                for name in columns
-                if not (is_number if name in free else is_positive)(row[name])
-            ),
-            None,
-        )
-        if bad is not None:
-            kind = "finite" if bad in free else "positive finite"
-            reason = f"{bad} is {written(row[bad])}; a law needs a {kind} number"
-            result.append(Omitted(str(key), reason, "finished", row))
-    return result
-
-
-def _mixed(sweep: Sweep, spec: FitSpec, group: Group, runs: Runs) -> tuple[Finding, ...]:
-    """A note when a cell pools trials that differ in an axis which the law does not know."""
-    known = {*spec.inputs.values(), *dict(group)}
-    rows = rows_of(runs.table)
-    for axis in sweep.single_axes():
-        fields = [field for field in axis.may_set() if field in runs.table.columns]
-        if known & set(fields):
-            continue
-        for field in fields:
-            first = rows[0][field]
-            if not all(matches(row, {field: first}) for row in rows):
-                return (
-                    Finding(
-                        "mixed_cells",
-                        f"trials that differ in {field} are pooled; the law does not know it",
-                    ),
-                )
-    return ()
 
 
 def _best(sweep: Sweep, runs: Runs) -> Best | None:

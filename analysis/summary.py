@@ -1,24 +1,33 @@
-"""A mean over trials with its interval, and how numbers and values are written for people."""
+"""A mean or median over trials with its interval, and how numbers and values are written for people."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy import special
 
+from analysis.uncertainty.medians import median, order_interval
+
 INTERVAL = "95 % Student t interval over trials"
+MEDIAN_INTERVAL = "95 % order-statistics interval of the median"
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The mean of `count` values; `low` and `high` are None when one value gives no interval."""
+    """The mean of `count` values; `low` and `high` are None when they are too few for an interval.
+
+    With `pool` "median" it is their median. `never` of them are infinite: milestones that were never
+    reached, and larger than every number.
+    """
 
     count: int
     mean: float
     low: float | None
     high: float | None
+    pool: Literal["mean", "median"] = "mean"
+    never: int = 0
 
 
 def summary(values: Sequence[float]) -> Summary | None:
@@ -31,6 +40,20 @@ def summary(values: Sequence[float]) -> Summary | None:
         return Summary(1, mean, None, None)
     half = special.stdtrit(len(numbers) - 1, 0.975) * numbers.std(ddof=1) / math.sqrt(len(numbers))
     return Summary(len(numbers), mean, mean - float(half), mean + float(half))
+
+
+def median_summary(values: Sequence[float]) -> Summary | None:
+    """The median with its `order_interval`; None without values. They may be infinite, not NaN."""
+    if not values:
+        return None
+    low, high = order_interval(values) or (None, None)
+    never = sum(math.isinf(value) for value in values)
+    return Summary(len(values), median(values), low, high, "median", never)
+
+
+def pooled(values: Sequence[float], pool: str) -> Summary | None:
+    """The mean with `pool` "mean", else the median; None without values."""
+    return summary(values) if pool == "mean" else median_summary(values)
 
 
 def number(value: float | int | None) -> str:
@@ -48,6 +71,11 @@ def number(value: float | int | None) -> str:
         return f"{value:,.{digits}f}"
     mantissa, exponent = f"{value:.3e}".split("e")
     return f"{mantissa}e{int(exponent)}"
+
+
+def when(value: float) -> str:
+    """A milestone as a person reads it: infinite is `never`."""
+    return "never" if math.isinf(value) else number(value)
 
 
 def stated(value: float) -> str:
@@ -68,6 +96,8 @@ def written(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float) and 1e-4 <= abs(value) < 1e6 and not value.is_integer():
+        return f"{value:,.4g}"  # nobody wrote the noughts that `number` would end it with
     if isinstance(value, int | float):
         return number(value)
     if isinstance(value, list | tuple):

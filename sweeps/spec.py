@@ -5,30 +5,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, StringConstraints, Tag, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import PydanticKnownError
 
 from sweeps.any_axis import AnyAxis
 from sweeps.axes.when import When, every_axis
 from sweeps.axis import Axis, FieldPath
+from sweeps.claim import Claim, CoefficientClaim, LawClaim
 from sweeps.condition import Condition
 from sweeps.document import Document, Place, parse, read_document
 from sweeps.limits import Limits
+from sweeps.names import Finite, MetricName, Name, Positive, Where, Written
+from sweeps.plots import Milestone, PlotSpec, ThresholdSpec
 from sweeps.search import Search
 from sweeps.secrets import secret_place
+from sweeps.shipped import catalog, like
 from sweeps.workers import Workers
 from trainers.schema import Frozen, InputError, first_problem, shown, spelled
-
-CATALOG = Path(__file__).parent / "catalog"
-
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-MetricName = Annotated[
-    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}(/[a-z][a-z0-9_]{0,63})?$")
-]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Written = Annotated[str, StringConstraints(min_length=1, max_length=500)]
-Where = dict[FieldPath, Any]
-"""Fields of a trial and the value each must have; the trials that match are meant."""
 
 
 class SpecError(InputError):
@@ -44,53 +37,6 @@ class Objective(Frozen):
 
     metric: MetricName
     mode: Literal["min", "max"]
-
-
-class MetricClaim(Frozen):
-    """A published statement about a metric of some trials, pooled over everything `where` leaves open.
-
-    `needs` names fields and the least value at which the published figure may be compared at all.
-    """
-
-    say: str = Field(min_length=1, max_length=300)
-    metric: MetricName
-    where: Where = {}
-    at_least: float | None = None
-    at_most: float | None = None
-    published: float | None = None
-    needs: dict[FieldPath, float] = {}
-    note: str = ""
-
-    @model_validator(mode="after")
-    def _bounded(self) -> "MetricClaim":
-        if self.at_least is None and self.at_most is None:
-            raise ValueError("expected at_least, at_most or both")
-        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
-            raise ValueError(f"expected at_least <= at_most, got {self.at_least} > {self.at_most}")
-        return self
-
-
-class CoefficientClaim(Frozen):
-    """A published value of a fitted coefficient, and the value that a rival theory gives."""
-
-    say: str = Field(min_length=1, max_length=300)
-    fit: Name
-    coefficient: str = Field(min_length=1, max_length=40)
-    published: float
-    against: float | None = None
-    where: Where = {}
-    note: str = ""
-
-
-def _kind_of_claim(claim: Any) -> str:
-    fields = claim if isinstance(claim, dict) else getattr(claim, "__dict__", {})
-    return "<coefficient>" if "coefficient" in fields else "<metric>"
-
-
-Claim = Annotated[
-    Annotated[MetricClaim, Tag("<metric>")] | Annotated[CoefficientClaim, Tag("<coefficient>")],
-    Discriminator(_kind_of_claim),
-]
 
 
 class TableSpec(Frozen):
@@ -121,6 +67,12 @@ class ContrastSpec(Frozen):
     note: str = ""
 
 
+def _there(name: Any) -> Any:
+    if name is None:
+        raise PydanticKnownError("missing")
+    return name
+
+
 class FitSpec(Frozen):
     """One law fitted to the sweep's runs; with `split`, one fit for each combination of those fields.
 
@@ -132,13 +84,16 @@ class FitSpec(Frozen):
     At each of `budgets`, in the unit of `cost` (FLOPs of 6 N D unless given), the best size and data are
     worked out, with the law's other inputs `held`; `reach` are targets whose scale is looked for, and
     `narrow` what the next runs are to tell (a coefficient, `best_size=1e22`, `reach=2.0`), for at most
-    `spend` in all.
+    `spend` in all. With `of`, the rows of that threshold are fitted instead of runs.
     """
 
     name: Name
+    of: MetricName | None = None
     law: str = Field(min_length=1, max_length=2_000)
     inputs: dict[str, FieldPath] = Field(min_length=1)
-    metric: MetricName
+    metric: Annotated[MetricName, BeforeValidator(_there)] = Field(
+        default_factory=lambda before: before.get("of"), validate_default=True
+    )
     pool: Literal["none", "median", "mean"] = "median"
     split: tuple[FieldPath, ...] = Field(default=(), max_length=2)
     where: Where = {}
@@ -197,19 +152,33 @@ class ReportSpec(Frozen):
     """What the report shows, beside what every report shows."""
 
     question: str = Field(default="", max_length=500)
+    milestones: tuple[Milestone, ...] = Field(default=(), max_length=12)
+    thresholds: tuple[ThresholdSpec, ...] = Field(default=(), max_length=12)
+    plots: tuple[PlotSpec, ...] = Field(default=(), max_length=12)
     tables: tuple[TableSpec, ...] = ()
     contrasts: tuple[ContrastSpec, ...] = ()
     fits: tuple[FitSpec, ...] = ()
     tunings: tuple[TuningSpec, ...] = ()
     isoflops: tuple[IsoFlopSpec, ...] = ()
 
+    @property
+    def milestone_names(self) -> frozenset[str]:
+        """The metrics that this report makes of curves."""
+        return frozenset(one.name for one in self.milestones)
+
 
 class Sweep(Frozen):
-    """One sweep file. `trial` stays plain here: planning validates it with every value of the axes."""
+    """One sweep file. `trial` stays plain here: planning validates it with every value of the axes.
+
+    `topic` is the row of the catalogue that it belongs to, and `tried` says what was tried before the
+    numbers in it were fixed.
+    """
 
     name: Name
+    topic: str = Field(default="", max_length=80)
     about: str = Field(default="", max_length=2_000)
     source: str = Field(default="", max_length=300)
+    tried: str = Field(default="", max_length=4_000)
     trial: dict[str, Any]
     axes: tuple[AnyAxis, ...] = ()
     exclude: tuple[Condition, ...] = Field(default=(), max_length=1_000)
@@ -235,8 +204,8 @@ class Sweep(Frozen):
         if len(set(names)) != len(names):
             raise ValueError("expected each fit to have a name of its own")
         for claim in self.claims:
-            if isinstance(claim, CoefficientClaim) and claim.fit not in names:
-                raise ValueError(f"the claim {claim.say!r} needs a fit named {claim.fit!r}")
+            if isinstance(claim, CoefficientClaim | LawClaim):
+                _check_fitted(claim, self.report.fits)
         return self
 
     def single_axes(self) -> tuple[Axis, ...]:
@@ -287,11 +256,6 @@ def validated(value: Mapping[str, Any], document: Document) -> Sweep:
         raise SpecError(f"{document.name}:1: {error}") from error
 
 
-def catalog() -> tuple[Path, ...]:
-    """The sweep files that ship with lawsweep."""
-    return tuple(sorted(CATALOG.glob("*.yaml")))
-
-
 def resolved_text(sweep: Sweep) -> str:
     """The sweep as JSON with every default filled in: what is stored beside its results."""
     return sweep.model_dump_json(indent=2) + "\n"
@@ -323,8 +287,8 @@ def _find(name_or_path: str) -> Path:
         return path
     if name_or_path in shipped:
         return shipped[name_or_path]
-    known = ", ".join(shipped)
-    raise SpecError(f"{name_or_path}: expected a sweep file or one of {known}; no such file")
+    known = like(name_or_path, shipped)
+    raise SpecError(f"{name_or_path}: expected a sweep file, or {known}; no such file")
 
 
 def _changed(value: dict[str, Any], change: str) -> dict[str, Any]:
@@ -348,3 +312,18 @@ def _with(value: Any, path: Sequence[str], new: Any, change: str) -> Any:
     if not isinstance(value, dict):
         raise SpecError(f"--set {change}: {path[0]} lies inside something that has no fields")
     return {**value, path[0]: _with(value.get(path[0], {}), path[1:], new, change)}
+
+
+def _check_fitted(claim: CoefficientClaim | LawClaim, fits: Sequence[FitSpec]) -> None:
+    """Refuse a claim about a fit or a law that the report does not have."""
+    named = [fit for fit in fits if fit.name == claim.fit]
+    if not named:
+        raise ValueError(f"the claim {claim.say!r} needs a fit named {claim.fit!r}")
+    laws = (named[0].law, *named[0].rivals)
+    for law in (claim.better, claim.than) if isinstance(claim, LawClaim) else ():
+        if law not in laws:
+            known = ", ".join(laws)
+            raise ValueError(
+                f"the claim {claim.say!r} needs a law of the fit {claim.fit}: expected one of"
+                f" {known}, got {law}"
+            )

@@ -1,7 +1,10 @@
 """A sweep in MLflow: publish it, read its runs back, and serve its pages."""
 
+import csv
 import json
 import sys
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +72,60 @@ def _tracked(client: MlflowClient, key: str, run: Run) -> TrackedTrial:
         },
         details=json.loads(details or "{}"),
     )
+
+
+TrackedCurve = Mapping[int, float]
+"""What a metric was after so many steps, in their order."""
+
+
+def read_curves(
+    uri: str, sweep_name: str, trials: Sequence[TrackedTrial], metrics: Collection[str]
+) -> dict[str, dict[str, TrackedCurve]]:
+    """The curves of some metrics, by the trial's key; every point where the tracker has them all.
+
+    A metric that was measured once, at the end, has no curve.
+
+    Raises:
+        InputError: no such sweep is tracked there.
+    """
+    if not trials or not metrics:
+        return {}
+    client, _ = tracker.open_experiment(uri, sweep_name)
+    return {one.key: _curves(client, one, metrics) for one in trials}
+
+
+def _curves(
+    client: MlflowClient, trial: TrackedTrial, metrics: Collection[str]
+) -> dict[str, TrackedCurve]:
+    wanted = [name for name in metrics if name in trial.metrics]
+    whole = _whole_curves(client, trial) if wanted else {}
+    found: dict[str, TrackedCurve] = {}
+    for name in wanted:
+        history = client.get_metric_history(trial.run_id, name)
+        # What is measured again at the end, on more examples, is the last of its step.
+        kept = {each.step: each.value for each in sorted(history, key=lambda one: one.timestamp)}
+        points = {**whole.get(name, {}), **kept}
+        points.pop(0, None)  # there stands what a trial has once
+        if points:
+            found[name] = dict(sorted(points.items()))
+    return found
+
+
+def _whole_curves(client: MlflowClient, trial: TrackedTrial) -> dict[str, dict[int, float]]:
+    """The curves before they were thinned; empty where they were not."""
+    if trial.fields.get("evaluation.points", 0) <= published.CURVE_POINTS:
+        return {}
+    files = {file.path for file in client.list_artifacts(trial.run_id)}
+    if published.CURVE not in files:
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        text = Path(client.download_artifacts(trial.run_id, published.CURVE, folder)).read_text()
+    found: dict[str, dict[int, float]] = {}
+    for row in csv.DictReader(text.splitlines()):
+        for name, value in row.items():
+            if value and name not in ("step", "time_ms"):
+                found.setdefault(name, {})[int(row["step"])] = float(value)
+    return found
 
 
 def check_artifacts(uri: str, sweep_name: str, storage: Path) -> None:

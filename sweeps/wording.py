@@ -1,5 +1,6 @@
 """Values, durations and sizes as a person reads them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -23,4 +24,8 @@ def written(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, int) and abs(value) >= 10_000:
         return f"{value:_}"
+    if isinstance(value, Mapping):  # a whole part of a trial: its kind, then what it sets
+        kind = [str(value["kind"])] if "kind" in value else []
+        sets = [f"{name} {written(one)}" for name, one in value.items() if name != "kind"]
+        return " ".join([*kind, *sets])
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""Shapes are checked in every test: those of `trainers` and `analysis` are verified at each call."""
+"""Shapes of `trainers` and `analysis` are checked at each call, but where tests train for long."""
 
 import os
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import settings
+from jaxtyping import config as jaxtyping_config
 from jaxtyping import install_import_hook
 
 import tests.shapes  # noqa: F401 (the hook below takes its name apart, and looks it up)
@@ -30,6 +31,21 @@ import torch  # noqa: E402 (the hook comes before what it watches)
 from trainers.machine import prepare  # noqa: E402
 
 prepare()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Integration tests first: those on Ray follow one another, and are the longest chain."""
+    items.sort(key=lambda item: "integration" not in item.path.parts)
+
+
+# what these call is checked in the unit and conformance tests, and checking takes longer than training
+UNCHECKED = {"property", "integration", "reproduction", "chaos"}
+
+
+@pytest.fixture(autouse=True)
+def _shapes(request: pytest.FixtureRequest) -> None:
+    """Shapes are checked or not, by the folder of the test."""
+    jaxtyping_config.update("jaxtyping_disable", not UNCHECKED.isdisjoint(request.path.parts))
 
 
 @pytest.fixture(autouse=True)

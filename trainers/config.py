@@ -313,8 +313,17 @@ class TrialConfig(Frozen):
         return self.training_shape().tokens
 
     def metrics(self) -> frozenset[str]:
-        """Names of the metrics that this trial reports."""
-        names = EVERY_TRIAL_REPORTS | measured_often(self.task) | measured_once(self.task)
+        """Names of the metrics that this trial reports, as it trains or with its outcome."""
+        names = self.curves() | measured_once(self.task)
+        shown = {name.replace("/", "_") for name in names if name.startswith("train/")}
+        pruned = measured_often(self.task) | shown
+        return names | {
+            f"{without(share)}/{metric}" for share in self.evaluation.prune for metric in pruned
+        }
+
+    def curves(self) -> frozenset[str]:
+        """Names of the metrics that this trial reports as it trains."""
+        names = EVERY_TRIAL_REPORTS | measured_often(self.task)
         for name, task in self.test_tasks().items():
             names |= {f"{name}/{metric}" for metric in measured_often(task)}
         if self.evaluation.by_place:
@@ -325,12 +334,7 @@ class TrialConfig(Frozen):
         if shown and isinstance(self.task, TokenTask):
             shown |= {"train/accuracy"}
             shown |= {"train/corrupted_accuracy", "train/recovered"} if self.data.corrupt else set()
-        pruned = measured_often(self.task) | {name.replace("/", "_") for name in shown}
-        return (
-            names
-            | shown
-            | {f"{without(share)}/{metric}" for share in self.evaluation.prune for metric in pruned}
-        )
+        return names | shown
 
     def key(self) -> str:
         """The name of the trial: 20 hexadecimal digits of the hash of what decides its result."""

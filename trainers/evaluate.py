@@ -1,5 +1,6 @@
 """The metrics of a report: loss, exact match, judged answers, and how training examples are kept."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -125,7 +126,8 @@ def _judged(
 ) -> Metrics:
     """The task's own measures of answers as the model gives them, token after token."""
     writing = configs[0].writing()
-    means: Metrics = [dict.fromkeys(task.measures(), 0.0) for _ in configs]
+    sums: Metrics = [dict.fromkeys(task.measures(), 0.0) for _ in configs]
+    counts: Metrics = [dict.fromkeys(task.measures(), 0.0) for _ in configs]
     total = configs[0].evaluation.judged_examples
     for first, last in _chunks(total):
         asked = held_out_examples(configs, first, last, device, task)
@@ -136,8 +138,19 @@ def _judged(
             given = [writing.read(task, answer) for answer in answers]
             questions, wanted = asked[row]
             for name, values in task.judge(questions, wanted, given).items():
-                means[row][name] += sum(values) / total
-    return means
+                said = [value for value in values if not math.isnan(value)]
+                # as shares of the total, so that means keep the bits they had when all count
+                sums[row][name] += sum(said) / total
+                counts[row][name] += len(said)
+    return [_means(own, counted, total) for own, counted in zip(sums, counts, strict=True)]
+
+
+def _means(sums: dict[str, float], counts: dict[str, float], total: int) -> dict[str, float]:
+    """Sums over `total` answers as means over those that count; NaN where none does."""
+    return {
+        name: value * (total / counts[name]) if counts[name] else math.nan
+        for name, value in sums.items()
+    }
 
 
 def _by_place(

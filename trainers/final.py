@@ -6,15 +6,17 @@ from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from trainers.batches import class_batch
+from trainers.batches import TokenBatch, class_batch
 from trainers.config import TrialConfig, without
-from trainers.data.task import ClassedTask, ConcludedTask, Finished
+from trainers.data.encoding import PAD
+from trainers.data.material.automaton import Read
+from trainers.data.task import ClassedTask, ConcludedTask, Finished, Scores, SymbolTask
 from trainers.evaluate import Metrics, first_test, report_metrics, training_metrics
-from trainers.forward import generated
-from trainers.models.model import Prunable
+from trainers.forward import generated, states_and_logits
+from trainers.models.model import Prunable, Stateful
 from trainers.models.stack import Weights
 from trainers.schedule import learning_rate
 
@@ -99,10 +101,65 @@ def _conclusions(weights: Weights, configs: Sequence[TrialConfig], device: torch
                 seed=config.seed,
                 data=config.data,
                 metrics=metrics,
+                read=_reader(
+                    config, {name: part[row, None] for name, part in weights.items()}, device
+                ),
+                scores=_scorer(
+                    config, {name: part[row, None] for name, part in weights.items()}, device
+                ),
             )
         )
         for row, (config, metrics) in enumerate(zip(configs, reports, strict=True))
     ]
+
+
+def _reader(config: TrialConfig, weights: Weights, device: torch.device) -> Read | None:
+    """What the first token of an answer is predicted from, and what it is, after any question."""
+    model, task = config.model, config.task
+    if not (isinstance(model, Stateful) and model.keeps_its_state_alone()):
+        return None
+    if not isinstance(task, SymbolTask):
+        return None
+    writing = config.writing()
+
+    def read(
+        lines: Int[Tensor, "line place"],
+    ) -> tuple[Float[Tensor, "line state"], Int[Tensor, " line"]]:
+        question = writing.questions(task, lines).to(device)
+        nothing = torch.full((1, len(lines), 1), PAD, device=device)
+        batch = TokenBatch(question[None], nothing)
+        states, logits = states_and_logits(config, weights, batch)
+        tokens, place = logits[0, :, 0].argmax(dim=-1).unique(return_inverse=True)
+        symbols = [writing.read(task, [token]) for token in tokens.tolist()]
+        # -1: no answer that the encoding writes
+        numbers = torch.tensor([int(one[0]) if one else -1 for one in symbols])
+        return states[0, :, 0], numbers[place.cpu()]
+
+    return read
+
+
+def _scorer(config: TrialConfig, weights: Weights, device: torch.device) -> Scores | None:
+    """The logits of all symbols as the one symbol of an answer, after any questions."""
+    task = config.task
+    if not isinstance(task, SymbolTask) or task.lengths()[1] != 1:
+        return None
+    writing = config.writing()
+    single = torch.arange(len(task.alphabet()))[:, None]
+    tokens = writing.answered.encode(task, single, 1)
+    if tokens.shape != single.shape:  # a symbol is more than one token
+        return None
+
+    def scores(lines: Int[Tensor, "line place"]) -> Float[Tensor, "line symbol"]:
+        found: list[Tensor] = []
+        for some in lines.split(_AT_ONCE):
+            question = writing.questions(task, some).to(device)
+            nothing = torch.full((1, len(some), 1), PAD, device=device)
+            batch = TokenBatch(question[None], nothing)
+            _, logits = states_and_logits(config, weights, batch)
+            found.append(logits[0, :, 0][:, tokens[:, 0].to(device)].cpu())
+        return torch.cat(found)
+
+    return scores
 
 
 def _rates(config: TrialConfig) -> Float[Tensor, " step"]:

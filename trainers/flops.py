@@ -115,6 +115,13 @@ def mlp(*, inputs: int, hidden: tuple[int, ...], outputs: int) -> Cost:
     )
 
 
+def two_maps(*, inputs: int, width: int, outputs: int) -> Cost:
+    """Cost of `trainers.models.ntk_mlp`: two linear maps without biases."""
+    into, out = inputs * width, width * outputs
+    # no gradient is taken with respect to the data
+    return Cost(params=into + out, embedding_params=0, flops=2 * (2 * into + 3 * out))
+
+
 def autoencoder(*, inputs: int, width: int) -> Cost:
     """Cost of `trainers.models.autoencoder`, whose one matrix is used twice."""
     product = 2 * inputs * width

@@ -69,6 +69,10 @@ class _Family:
         return self.first.metrics()
 
     @cached_property
+    def curves(self) -> frozenset[str]:
+        return self.first.curves()
+
+    @cached_property
     def dumped(self) -> dict[str, Any]:
         return self.first.model_dump()
 
@@ -98,6 +102,11 @@ class Variant:
     def metrics(self) -> frozenset[str]:
         """As `TrialConfig.metrics`."""
         return self._family.metrics
+
+    @property
+    def curves(self) -> frozenset[str]:
+        """As `TrialConfig.curves`."""
+        return self._family.curves
 
     @property
     def tokens(self) -> int:

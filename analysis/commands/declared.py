@@ -18,7 +18,8 @@ def check_laws(sweep: Sweep) -> None:
     Raises:
         SpecError: a law, an input of it or a coefficient that a claim names does not exist.
     """
-    from sweeps.spec import CoefficientClaim, SpecError
+    from sweeps.claim import CoefficientClaim
+    from sweeps.spec import SpecError
 
     coefficients: dict[str, list[str]] = {}
     for number, wanted in enumerate(sweep.report.fits):

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from analysis.engine.objective import Objective, Residual
 from analysis.finding import Finding
@@ -54,7 +54,8 @@ class Comparison:
     """Laws in the order of their ranking; `tested` points were left out and predicted by each.
 
     `unit` is that of all residuals: of natural logarithms, or plain. `lead` says whether the first
-    is better than the second beyond chance.
+    is better than the second beyond chance. `missed` are the residuals of each tested law at the
+    left-out points, `groups` the runs that these belong to, if known.
     """
 
     candidates: tuple[Candidate, ...]
@@ -63,6 +64,8 @@ class Comparison:
     tested: int
     lead: Lead | None
     warnings: tuple[Finding, ...]
+    missed: Mapping[str, Float[np.ndarray, " point"]] = field(default_factory=dict)
+    groups: Int[np.ndarray, " point"] | None = None
 
 
 def compare(
@@ -127,14 +130,26 @@ def compare(
         (_candidate(one, held, residuals, weights, unit) for one in entries), key=_rank
     )
     count = max(map(len, residuals.values()), default=0)
+    groups = _groups(held, fitted[0])
     return Comparison(
         candidates=tuple(candidates),
         unit=unit,
         rows=len(fitted[0].fit.points) if fitted[0].fit is not None else 0,
         tested=count,
-        lead=_lead(candidates, held, residuals, fitted[0], seed, unit),
+        lead=_lead(candidates, residuals, groups, seed, unit),
         warnings=tuple(_warnings(candidates, count, unit)),
+        missed=residuals,
+        groups=groups,
     )
+
+
+def duel(found: Comparison, first: str, second: str, seed: int = 42) -> Lead | None:
+    """Whether one law of a comparison predicts better than another; None where one has no error."""
+    errors = {one.law.name: one.error for one in found.candidates}
+    if errors.get(first) is None or errors.get(second) is None:
+        return None
+    missed = found.missed
+    return lead((first, second), missed[first], missed[second], found.groups, seed, found.unit)
 
 
 def as_documents(found: Comparison) -> list[dict[str, Any]]:
@@ -224,18 +239,24 @@ def _weights(residuals: Mapping[str, Float[np.ndarray, " point"]]) -> dict[str, 
 
 def _lead(
     ranked: Sequence[Candidate],
-    held: Mapping[str, Sequence[HeldOut]],
     residuals: Mapping[str, Float[np.ndarray, " point"]],
-    entry: Entry,
+    groups: Int[np.ndarray, " point"] | None,
     seed: int,
     unit: Residual,
 ) -> Lead | None:
-    if len(ranked) < 2 or ranked[1].error is None or entry.fit is None:
+    if len(ranked) < 2 or ranked[1].error is None:
         return None
     first, second = ranked[0].law.name, ranked[1].law.name
-    cluster = entry.fit.points.cluster
-    group = None if cluster is None else cluster[[one.row for one in held[first]]]
-    return lead((first, second), residuals[first], residuals[second], group, seed, unit)
+    return lead((first, second), residuals[first], residuals[second], groups, seed, unit)
+
+
+def _groups(
+    held: Mapping[str, Sequence[HeldOut]], entry: Entry
+) -> Int[np.ndarray, " point"] | None:
+    """The run of each left-out point, where runs have several."""
+    if not held or entry.fit is None or entry.fit.points.cluster is None:
+        return None
+    return entry.fit.points.cluster[[one.row for one in next(iter(held.values()))]]
 
 
 def _rank(one: Candidate) -> tuple[bool, float, float, str]:

@@ -1,6 +1,5 @@
 """The answer of a study in words: what was asked, what came out, and how sure it is."""
 
-from collections import Counter
 from collections.abc import Iterator
 
 from analysis.contrast import Contrast
@@ -12,57 +11,31 @@ from analysis.reporting.decision_words import (
     transfer_words,
     tuning_words,
 )
-from analysis.study import Study, SweepFit, Table, described
-from analysis.summary import conditions, number, written
+from analysis.reporting.opening import best_words, opening
+from analysis.study import Study, Table, described
+from analysis.summary import conditions, number, when, written
+from analysis.sweep_fits import SweepFit
 
 
 def answer(found: Study) -> tuple[str, ...]:
     """What came out, in the order in which a reader needs it; the first entry is the short answer."""
+    fits = about_fits(found)
+    tables = tuple(sentence for table in found.tables for sentence in _table(table))
+    contrasts = tuple(sentence for one in found.contrasts for sentence in _contrast(one))
+    best = best_words(found)
     return (
-        about_trials(found),
-        *about_fits(found),
-        *(sentence for table in found.tables for sentence in _table(table)),
-        *(sentence for one in found.contrasts for sentence in _contrast(one)),
+        opening(found, fits or tables or contrasts or ((best,) if best else ())),
+        *fits,
+        *tables,
+        *contrasts,
         *_decisions(found),
         *_claims(found),
     )
 
 
-def about_trials(found: Study) -> str:
-    """How the claims went, and how many trials finished."""
-    return " ".join((*_verdicts(found), _trials(found)))
-
-
 def about_fits(found: Study) -> tuple[str, ...]:
     """One sentence for every fit: the exponents, and whether to trust them."""
     return tuple(_fit(one) for one in found.fits)
-
-
-def _trials(found: Study) -> str:
-    outcomes = Counter(one.outcome for one in found.omitted if one.outcome != "finished")
-    total = found.finished + sum(outcomes.values())
-    said = f"{found.finished} of {total} trials finished"
-    rest = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
-    return f"{said}; {rest}, listed below with their reasons." if rest else f"{said}."
-
-
-def _verdicts(found: Study) -> Iterator[str]:
-    counts = Counter(one.verdict for one in found.verdicts)
-    parts = [
-        f"{counts[verdict]} {'is' if counts[verdict] == 1 else 'are'} {words}"
-        for verdict, words in (
-            ("reproduced", "reproduced"),
-            ("not reproduced", "not reproduced"),
-            ("not comparable", "not comparable with these trials"),
-        )
-        if counts[verdict]
-    ]
-    if parts:
-        yield f"Of {_count(len(found.verdicts), 'published claim')}, {', '.join(parts)}."
-    unsure = sum(not one.sure and one.verdict != "not comparable" for one in found.verdicts)
-    if unsure:
-        verdicts = "One verdict is" if unsure == 1 else f"{unsure} verdicts are"
-        yield f"{verdicts} uncertain, for the reason given with it."
 
 
 def _decisions(found: Study) -> Iterator[str]:
@@ -82,15 +55,12 @@ def _decisions(found: Study) -> Iterator[str]:
 
 
 def _claims(found: Study) -> Iterator[str]:
-    """A no with its reason, each by itself; the rest by name, since each stands below with its own."""
+    """Why a no may be none, and the most likely reason for one; all else stands in the table."""
     for one in found.verdicts:
-        if one.verdict == "not reproduced":
+        if one.verdict == "not reproduced" and (one.likely or not one.sure):
             unsure = "" if one.sure else ", but uncertain"
-            yield f"Not reproduced{unsure}: {one.say} ({one.reason})."
-    for verdict in ("reproduced", "not comparable"):
-        names = [one.say for one in found.verdicts if one.verdict == verdict]
-        if names:
-            yield f"{verdict.capitalize()}: {'; '.join(names)}."
+            likely = f" The most likely reason: {one.likely.rstrip('.')}." if one.likely else ""
+            yield f"Not reproduced{unsure}: {one.say} ({one.reason}).{likely}"
 
 
 def _table(table: Table) -> Iterator[str]:
@@ -105,8 +75,8 @@ def _table(table: Table) -> Iterator[str]:
     gaps = [abs(mean - row.beside.mean) for mean, row in rows if row.beside is not None]
     near = f", never more than {number(max(gaps))} from {table.spec.beside}" if gaps else ""
     yield (
-        f"{table.spec.title}: {table.spec.metrics[0]} goes from {number(low)} "
-        f"({conditions(lowest.group)}) to {number(high)} ({conditions(highest.group)}){near}."
+        f"{table.spec.title}: {table.spec.metrics[0]} goes from {when(low)} "
+        f"({conditions(lowest.group)}) to {when(high)} ({conditions(highest.group)}){near}."
     )
 
 

@@ -30,12 +30,12 @@ def write_page(page: Page, data: Mapping[str, Any], folder: Path) -> Path:
         raise ValueError(f"expected figures of different names, got {', '.join(sorted(names))}")
     (folder / FIGURES).mkdir(parents=True, exist_ok=True)
     for picture in page.pictures:
-        _replace(folder / FIGURES / f"{picture.name}.svg", picture.svg)
-        _replace(folder / FIGURES / f"{picture.name}.png", picture.png)
+        replace_file(folder / FIGURES / f"{picture.name}.svg", picture.svg)
+        replace_file(folder / FIGURES / f"{picture.name}.png", picture.png)
     text = json.dumps(finite(data), indent=1, allow_nan=False)
-    _replace(folder / DATA, f"{text}\n".encode())
-    _replace(folder / MARKDOWN, as_markdown(page).encode())
-    _replace(folder / HTML, as_html(page).encode())
+    replace_file(folder / DATA, f"{text}\n".encode())
+    replace_file(folder / MARKDOWN, as_markdown(page).encode())
+    replace_file(folder / HTML, as_html(page).encode())
     return folder / HTML
 
 
@@ -52,7 +52,7 @@ def finite(value: Any) -> Any:
     return value
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:

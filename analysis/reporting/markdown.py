@@ -21,9 +21,10 @@ def escaped(text: str) -> str:
 
 def _blocks(page: Page) -> Iterator[str]:
     yield f"# {escaped(page.title)}"
+    asked = f"*{escaped(page.question)}*" if page.question else ""
+    yield " ".join(part for part in (asked, *map(escaped, page.answer[:1])) if part)
     yield escaped(page.about)
     yield escaped(page.facts)
-    yield f"*{escaped(page.question)}*" if page.question else ""
     for one in page.judged:
         found = ", ".join(each.text for each in one.trust.headlines)
         reasons = "; ".join(one.trust.reasons)
@@ -32,8 +33,7 @@ def _blocks(page: Page) -> Iterator[str]:
             f"**{escaped(found)}: {one.trust.verdict}**{subject}, `{one.formula.replace('`', '')}`, "
             f"because {escaped(reasons)}."
         )
-    if page.answer:
-        yield escaped(page.answer[0])
+    if len(page.answer) > 1:
         yield "\n".join(f"- {escaped(sentence)}" for sentence in page.answer[1:])
     for section in page.sections:
         yield from _section(section)

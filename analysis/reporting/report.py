@@ -11,7 +11,7 @@ from analysis.judgement.entries import with_interval
 from analysis.judgement.holdout import Backtest
 from analysis.judgement.rolling import Rolling
 from analysis.judgement.trust import trust
-from analysis.reporting.answer import about_fits, about_trials, answer
+from analysis.reporting.answer import about_fits, answer
 from analysis.reporting.backtest_sections import backtest_section
 from analysis.reporting.comparison_sections import comparison_answer, comparison_sections
 from analysis.reporting.files import write_page
@@ -22,6 +22,7 @@ from analysis.reporting.fit_sections import (
     runs_section,
 )
 from analysis.reporting.page import Judged, Page
+from analysis.reporting.plot_sections import plot_sections
 from analysis.reporting.sections import Grid, Section
 from analysis.reporting.study_json import comparison_data, fit_data, study_data
 from analysis.reporting.sweep_sections import (
@@ -35,9 +36,11 @@ from analysis.reporting.sweep_sections import (
     reproduce_sections,
     table_sections,
 )
+from analysis.reporting.threshold_sections import milestone_sections, threshold_sections
 from analysis.runs import Omitted
 from analysis.study import Study, described
-from sweeps.spec import catalog, resolved_text
+from sweeps.shipped import catalog
+from sweeps.spec import resolved_text
 
 
 def write_report(study: Study, folder: Path, sections: Sequence[Section] = ()) -> Path:
@@ -62,19 +65,23 @@ def write_report(study: Study, folder: Path, sections: Sequence[Section] = ()) -
         for one, sentence in zip(study.fits, about_fits(study), strict=True)
         if one.fit is None
     ]
-    rest = [one for one in answer(study)[1:] if one not in fits_said]
+    opened, *rest = answer(study)
+    rest = [one for one in rest if one not in fits_said]
     page = Page(
         title=sweep.name,
         about=sweep.about,
         facts=" · ".join([*facts, f"{replicates} of each setting"]),
         question=sweep.report.question,
         judged=judged,
-        answer=(about_trials(study), *refused, *rest),
+        answer=(opened, *refused, *rest),
         sections=(
             *claim_sections(study),
+            *plot_sections(study),
             *law_sections(study),
             *decision_sections(study),
             *sections,
+            *milestone_sections(study),
+            *threshold_sections(study),
             *table_sections(study),
             *contrast_sections(study),
             *best_sections(study),

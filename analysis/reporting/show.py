@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from analysis.claims.verdict import Verdict
 from analysis.fit import Fit
 from analysis.judgement.compare import Candidate, Comparison
 from analysis.judgement.holdout import Backtest
@@ -23,19 +24,10 @@ REASONS = 3  # for leaving rows out that the terminal names; reports name all
 
 
 def show_claims(found: Study, console: Console) -> None:
-    """The verdicts, one a line."""
-    if not found.verdicts:
-        return
-    rows: list[tuple[str, ...]] = []
-    for one in found.verdicts:
-        here = "no value" if one.value is None else number(one.value)
-        if one.low is not None:
-            here = f"{here} ({between(one.low, one.high)})"
-        unsure = "" if one.sure or one.verdict == "not comparable" else ", uncertain"
-        published = "" if one.published is None else stated(one.published)
-        rows.append((f"{one.verdict}{unsure}", one.say, published, here, str(one.trials)))
-    headers = ("verdict", "claim", "published", "here", "trials")
-    show_grid(console, Grid(headers, tuple(rows)), right=(4,))
+    """The verdicts, one a row: the claim, and below it what came out, was expected and published."""
+    if found.verdicts:
+        rows = tuple((one.words, _claim(one)) for one in found.verdicts)
+        show_grid(console, Grid(("verdict", "claim"), rows))
 
 
 def show_fit(found: TableFit, console: Console) -> None:
@@ -103,6 +95,18 @@ def show_decided(found: Decided, console: Console) -> None:
     if found.warnings:
         heading(console, "Warnings")
         show_findings(console, found.warnings)
+
+
+def _claim(one: Verdict) -> str:
+    """A claim with its figures in a line of their own, and why where these do not settle it."""
+    found = one.found
+    here = f"{found.here}, interval {found.spread}," if found.spread else found.here
+    trials = f" from {found.counted}" if found.trials else ""
+    published = "" if one.published is None else f"; published {stated(one.published)}"
+    lines = [one.say, f"here {here}{trials}; expected {one.expected_from}{published}"]
+    settled = one.sure and one.verdict != "not comparable"
+    lines += one.reasons[1:] if settled else one.reasons
+    return "\n".join(lines)
 
 
 def _trust(judged: Trust, console: Console) -> None:

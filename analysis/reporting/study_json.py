@@ -5,6 +5,7 @@ from typing import Any
 
 from analysis.decisions import as_document as decisions_document
 from analysis.fit import Fit, as_document
+from analysis.groups import axis_fields
 from analysis.isoflop.profiles import as_document as isoflop_document
 from analysis.judgement.compare import Comparison
 from analysis.judgement.compare import as_document as comparison_document
@@ -14,9 +15,12 @@ from analysis.judgement.rolling import Rolling
 from analysis.judgement.rolling import as_document as rolling_document
 from analysis.judgement.trust import Trust, trust
 from analysis.reporting.answer import answer
+from analysis.reporting.plot_json import plot_data
 from analysis.reporting.sections import Section
-from analysis.study import Study, SweepFit, axis_fields
+from analysis.reporting.threshold_sections import milestone_data, threshold_data
+from analysis.study import Study
 from analysis.summary import Summary
+from analysis.sweep_fits import SweepFit
 from analysis.tuning.drift import as_document as drift_document
 from analysis.tuning.settings import as_document as tuning_document
 from analysis.tuning.transfer import as_document as transfer_document
@@ -38,14 +42,24 @@ def study_data(study: Study) -> dict[str, Any]:
                 "reason": one.reason,
                 "expected": one.expected,
                 "published": one.published,
-                "value": one.value,
-                "low": one.low,
-                "high": one.high,
-                "trials": one.trials,
+                "value": one.found.value,
+                "low": one.found.low,
+                "high": one.found.high,
+                "here": one.found.here,
+                "spread": one.found.spread,
+                "trials": one.found.trials,
+                "from": one.found.counted,
+                "seeds": one.found.seeds,
+                "interval": one.found.basis,
                 "sure": one.sure,
+                "threshold_from": one.threshold_from,
+                "likely": one.likely,
             }
             for one in study.verdicts
         ],
+        "plots": [plot_data(one) for one in study.plots],
+        "milestones": milestone_data(study),
+        "thresholds": [threshold_data(one) for one in study.thresholds],
         "tables": [
             {
                 "title": table.spec.title,
@@ -163,7 +177,8 @@ def sections_data(sections: Sequence[Section]) -> list[dict[str, Any]]:
 def _summary(one: Summary | None) -> dict[str, Any] | None:
     if one is None:
         return None
-    return {"count": one.count, "mean": one.mean, "low": one.low, "high": one.high}
+    data = {"count": one.count, one.pool: one.mean, "low": one.low, "high": one.high}
+    return {**data, "never": one.never} if one.pool == "median" else data
 
 
 def _fit(one: SweepFit) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """The sections of a sweep: claims, tables, contrasts, laws, trials left out, how to reproduce."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from analysis.claims import Verdict
+from analysis.claims.verdict import Verdict
 from analysis.contrast import Contrast
+from analysis.groups import axis_fields
 from analysis.reporting.answer import signed
 from analysis.reporting.backtest_sections import backtest_section
 from analysis.reporting.comparison_sections import comparison_sections
@@ -21,8 +23,19 @@ from analysis.reporting.fit_sections import (
 from analysis.reporting.sections import Grid, Picture, Section
 from analysis.reporting.tuning_sections import isoflop_sections, tuning_sections
 from analysis.runs import Omitted
-from analysis.study import Row, Study, SweepFit, Table, axis_fields, described
-from analysis.summary import INTERVAL, Summary, between, conditions, number, stated, written
+from analysis.study import Row, Study, Table, described
+from analysis.summary import (
+    INTERVAL,
+    MEDIAN_INTERVAL,
+    Summary,
+    between,
+    conditions,
+    number,
+    stated,
+    when,
+    written,
+)
+from analysis.sweep_fits import SweepFit
 
 LISTED = 100  # trials left out for one reason that are listed one by one
 
@@ -30,13 +43,19 @@ LISTED = 100  # trials left out for one reason that are listed one by one
 def claim_sections(study: Study) -> Iterator[Section]:
     """Every claim with its verdict, in the order of the sweep file."""
     if study.verdicts:
+        intervals = dict.fromkeys(
+            one.found.basis for one in study.verdicts if one.found.low is not None
+        )
+        tried = study.sweep.tried
+        notes = [f"Intervals: {'; '.join(intervals)}."] if intervals else []
+        notes += [f"Tried before the bounds were fixed: {tried}"] if tried else []
         yield Section(
             "Claims",
             table=Grid(
-                ("verdict", "claim", "published", "expected", "here", "trials"),
+                ("verdict", "claim", "expected", "here", "from"),
                 tuple(_claim(one) for one in study.verdicts),
             ),
-            note=f"Intervals: {'; '.join(dict.fromkeys(one.basis for one in study.verdicts))}.",
+            note=" ".join(notes),
         )
 
 
@@ -48,9 +67,20 @@ def table_sections(study: Study) -> Iterator[Section]:
             answer=_only(table.spec.where),
             table=_grid(table),
             picture=table_picture(f"table-{place}", table),
-            note=f"Means over all trials of the row, with the {INTERVAL}; it includes how much the "
-            f"settings that are not named change the metric. {table.spec.note}".strip(),
+            note=f"{_pooled(study, table)}; it includes how much the settings that are not named change "
+            f"the metric. {table.spec.note}".strip(),
         )
+
+
+def _pooled(study: Study, table: Table) -> str:
+    """How the metrics of a table are pooled; a milestone has a median."""
+    named = study.sweep.report.milestone_names & set(table.spec.metrics)
+    if not named:
+        return f"Means over all trials of the row, with the {INTERVAL}"
+    medians = f"{', '.join(sorted(named))}: medians, with the {MEDIAN_INTERVAL}"
+    if len(named) == len(table.spec.metrics):
+        return medians
+    return f"{medians}; else means over all trials of the row, with the {INTERVAL}"
 
 
 def contrast_sections(study: Study) -> Iterator[Section]:
@@ -62,8 +92,15 @@ def contrast_sections(study: Study) -> Iterator[Section]:
             table=_differences(one),
             picture=contrast_picture(f"contrast-{place}", one),
             note="Each pair differs in this field only, and has the same replicate; 95 % Student t "
-            f"interval over pairs. {one.spec.note}".strip(),
+            f"interval over pairs. {_without_never(study, one)}{one.spec.note}".strip(),
         )
+
+
+def _without_never(study: Study, one: Contrast) -> str:
+    """What a contrast of a milestone leaves out."""
+    if one.spec.metric not in study.sweep.report.milestone_names:
+        return ""
+    return "Trials that never reached the milestone are in no pair. "
 
 
 def law_sections(study: Study) -> Iterator[Section]:
@@ -187,15 +224,16 @@ def _renamed(drawn: Picture | None, prefix: str) -> Picture | None:
 
 
 def _claim(one: Verdict) -> tuple[str, ...]:
-    unsure = ", uncertain" if not one.sure and one.verdict != "not comparable" else ""
-    here = "no value" if one.value is None else number(one.value)
+    found = one.found
+    published = "" if one.published is None else f"published: {stated(one.published)}"
     return (
-        f"{one.verdict}{unsure}",
-        f"{one.say}\n{one.reason}. {one.note}".rstrip(),
-        "not stated" if one.published is None else stated(one.published),
-        one.expected,
-        here if one.low is None else f"{here}\n{between(one.low, one.high)}",
-        str(one.trials),
+        one.words.replace(", ", "\n"),
+        "\n".join((one.say, *one.reasons)),
+        "\n".join(part for part in (one.expected, one.origin, published) if part),
+        f"{found.here}\n{found.spread}" if found.spread else found.here,
+        found.counted
+        if found.seeds in (0, found.trials)
+        else f"{found.counted}\n{found.seeds} seeds",
     )
 
 
@@ -230,8 +268,12 @@ def _mean(one: Summary | None, trials: int) -> str:
     if one is None:
         return "no value"
     small = [] if one.low is None or one.low == one.high else [between(one.low, one.high)]
+    if one.low is not None and one.high == math.inf:
+        small = [] if one.low == one.high else [f"{when(one.low)} to never"]
     small += [f"of {one.count}"] if one.count != trials else []
-    return "\n".join([number(one.mean), *small])
+    small += [f"{one.never} of {one.count} never"] if one.never else []
+    middle = when(one.mean) if one.pool == "median" else number(one.mean)
+    return "\n".join([middle, ", ".join(small)]) if small else middle
 
 
 def _mean_only(one: Summary | None) -> str:

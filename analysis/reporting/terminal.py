@@ -12,6 +12,7 @@ from analysis.reporting.sections import Grid
 COLOURS = {"trust": "green", "with care": "yellow", "do not use": "red"}
 COLOURS |= {"converged": "green", "at a bound": "yellow", "not identified": "red"}
 COLOURS |= {"not converged": "red"}
+COLOURS |= {"reproduced": "green", "not reproduced": "red", "not comparable": "dim"}
 
 
 def plain(text: str, style: str = "") -> Text:
@@ -36,7 +37,7 @@ def show_grid(console: Console, grid: Grid, *, right: Sequence[int] = ()) -> Non
     for place, name in enumerate(grid.headers):
         shown.add_column(plain(name), justify="right" if place in right else "left")
     for row in grid.rows:
-        shown.add_row(*(plain(cell, COLOURS.get(cell, "")) for cell in row))
+        shown.add_row(*(plain(cell, COLOURS.get(cell.partition(",")[0], "")) for cell in row))
     console.print(shown)
 
 

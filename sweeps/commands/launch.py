@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from sweeps.commands.launching import Means, checked_nodes, driver, prepared, publisher_of
 from sweeps.commands.options import (
     DEFAULT_STORAGE,
     AddressOption,
@@ -33,63 +31,12 @@ from trainers.schema import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sweeps.planning.cost import Price
     from sweeps.planning.plan import Plan
     from sweeps.publishing.late import LatePublisher
-    from sweeps.publishing.publisher import Publisher
-    from sweeps.running.drive import Train
-    from sweeps.searching.drive import TrainSearch
     from sweeps.searching.outline import Outline
     from sweeps.storage.ledger import Ledger
-    from sweeps.workers import Workers
 
 _ASK_ABOVE_S = 3600.0
-
-
-@dataclass(frozen=True)
-class _Means:
-    """Where trials train, and on which devices the plan is priced."""
-
-    where: InProcess | OnRay
-    device: str
-    workers: int
-    wanted: Workers
-
-    @property
-    def here(self) -> bool:
-        """Whether trials train on this machine, which is then the one to measure."""
-        return isinstance(self.where, InProcess) or self.where.address is None
-
-    def trainer(self, price: Price, ledger: Ledger) -> Train:
-        """What trains packs; only packs for a cluster wait for Ray."""
-        sweep = price.plan.sweep.name
-        if isinstance(self.where, OnRay) and price.packs:
-            from sweeps.running.launch import train_on_ray
-
-            return partial(train_on_ray, ledger=ledger, sweep=sweep, there=self.where)
-        from sweeps.running.inline import train_inline
-
-        here = self.where if isinstance(self.where, InProcess) else InProcess()
-        return partial(train_inline, ledger=ledger, sweep=sweep, here=here)
-
-    def warm_up(self, price: Price) -> None:
-        """Let workers of a running cluster get ready; not before, as that would disturb the measuring."""
-        if not self.here and price.packs:
-            from sweeps.running.nodes import warm_up
-
-            warm_up(self.wanted)
-
-    def search_trainer(self) -> TrainSearch:
-        """What trains the trials of a search."""
-        match self.where:
-            case InProcess() as here:
-                from sweeps.searching.inline import search_inline
-
-                return partial(search_inline, here=here)
-            case OnRay() as there:
-                from sweeps.searching.on_ray import search_on_ray
-
-                return partial(search_on_ray, there=there)
 
 
 def launch(
@@ -124,17 +71,18 @@ def launch(
     ] = None,
 ) -> None:
     """Train what is not finished. Also resumes: the same command, again. Ctrl-C stops cleanly."""
-    from sweeps.planning.plan import Plan
+    from sweeps.watching.notify import announced, hook_address
+
+    context.with_resource(private_files())
+    hook = hook_address(notify) if notify else None
+    address = prepared(address, inline=inline, insecure=insecure)
+    from sweeps.planning.plan import Plan  # these import torch, as does the wait for a cluster
     from sweeps.running.drift import refuse_drift
     from sweeps.running.stopping import Interrupted
     from sweeps.spec import SpecError, located
     from sweeps.storage.ledger import Ledger
     from sweeps.storage.sweep_folder import SweepLocked
-    from sweeps.watching.notify import announced, hook_address
 
-    context.with_resource(private_files())
-    hook = hook_address(notify) if notify else None
-    address = _prepared(address, inline=inline, insecure=insecure)
     console = Console()
     ledger = Ledger(storage)
     found = planned(sweep, changes, context.obj)
@@ -163,17 +111,17 @@ def launch(
             mode=wanted.mode,
         )
     if address is not None:
-        workers = _checked(address, storage, wanted, context)
-    publisher = _publisher(trials, ledger, tracking, console)
+        workers = checked_nodes(address, storage, wanted, context)
+    publisher = publisher_of(trials, ledger, tracking, console)
     where = (
         InProcess(device, save_every, allow_drift)
         if inline
         else OnRay(address, workers, save_every, wanted, allow_drift)
     )
-    means = _Means(where, device, workers, wanted)
-    driver = _driver if isinstance(found, Plan) else partial(_search_driver, found)
+    means = Means(where, device, workers, wanted)
+    run_of = driver if isinstance(found, Plan) else partial(_search_driver, found)
     try:
-        seconds, run = driver(trials, ledger, means, publisher, console)
+        seconds, run = run_of(trials, ledger, means, publisher, console)
     except SpecError as error:  # beyond its own limits
         raise located(sweep, error) from error
     doubt = ledger.doubt()
@@ -193,25 +141,6 @@ def launch(
         raise typer.Exit(1)
 
 
-def _prepared(address: str | None, *, inline: bool, insecure: bool) -> str | None:
-    """The address of the cluster once it may be joined; before anything has imported Ray."""
-    from sweeps.running.joining import prepare_joining, prepare_own
-
-    if inline and address is not None:
-        raise InputError("--inline: expected no --address beside it")
-    if insecure and address is None:
-        raise InputError("--insecure: expected an --address beside it")
-    if address is None:
-        prepare_own()
-        return None
-    return prepare_joining(address, insecure=insecure, meanwhile=_import_torch)
-
-
-def _import_torch() -> None:
-    """Every plan needs it, and it takes as long as the cluster's answer."""
-    import torch  # noqa: F401 # pyright: ignore[reportUnusedImport]
-
-
 def _suggested(searched: Outline, ledger: Ledger, *, inline: bool) -> Plan:
     """The trials that earlier launches of a search have suggested."""
     from sweeps.searching.book import so_far
@@ -222,42 +151,11 @@ def _suggested(searched: Outline, ledger: Ledger, *, inline: bool) -> Plan:
     return so_far(searched, ledger)
 
 
-def _driver(
-    trials: Plan, ledger: Ledger, means: _Means, publisher: LatePublisher | None, console: Console
-) -> tuple[float, Callable[[], bool]]:
-    """The seconds that a planned sweep takes, and what runs it."""
-    from sweeps.planning.cost import learn_from, price, refuse_beyond_limits, try_out
-    from sweeps.planning.show import show_price
-    from sweeps.planning.show_shapes import show_shapes
-    from sweeps.running.drive import drive
-
-    prices = partial(
-        price, trials, ledger, device=means.device, workers=means.workers, wanted=means.wanted
-    )
-    first = prices()
-    refuse_beyond_limits(first)
-    means.warm_up(first)
-    show_price(first, console)
-
-    def run() -> bool:
-        priced = first
-        if means.here and first.untried:
-            try_out(first)
-            priced = prices(rates=first.rates)
-            show_shapes(priced, console)
-        train = means.trainer(priced, ledger)
-        done = drive(priced, ledger, train=train, publisher=publisher, console=console)
-        learn_from(priced, ledger, device=means.device)
-        return done
-
-    return first.seconds, run
-
-
 def _search_driver(
     searched: Outline,
     trials: Plan,
     ledger: Ledger,
-    means: _Means,
+    means: Means,
     publisher: LatePublisher | None,
     console: Console,
 ) -> tuple[float, Callable[[], bool]]:
@@ -270,45 +168,3 @@ def _search_driver(
     train = means.search_trainer()
     run = partial(drive_search, searched, ledger, train=train, publisher=publisher, console=console)
     return survey.seconds, run
-
-
-def _checked(address: str, storage: Path, wanted: Workers, context: typer.Context) -> int:
-    """The number of workers of a cluster, each of whose nodes has passed; we stay connected to it."""
-    from sweeps.running.cluster import cluster
-    from sweeps.running.nodes import checked
-
-    context.with_resource(cluster(address, workers=0))
-    return checked(address, storage, wanted)
-
-
-def _publisher(
-    trials: Plan, ledger: Ledger, tracking: str | None, console: Console
-) -> LatePublisher | None:
-    """What publishes to MLflow; nothing on a machine without it, whose folder is published elsewhere.
-
-    Says so when MLflow does not answer; training does not wait for it.
-    """
-    if importlib.util.find_spec("mlflow") is None:
-        console.print("MLflow is not installed: copy the storage folder, and `lawsweep sync` there")
-        return None
-    from sweeps.address import tracker_uri
-    from sweeps.publishing.late import LatePublisher
-
-    name, uri = trials.sweep.name, tracker_uri(tracking, ledger.root)
-    if tracking is not None:
-        from sweeps.publishing.reach import absence
-
-        why = absence(uri)
-        if why:
-            text = (
-                f"MLflow does not answer yet: {why}\n  if it stays so: lawsweep sync {name}, later"
-            )
-            console.print(text, style="yellow", markup=False, highlight=False)
-
-    def made() -> Publisher:
-        from sweeps.publishing.publisher import Publisher
-
-        records = [trial.record() for trial in trials.trials]
-        return Publisher(uri, ledger, trials.sweep, records)
-
-    return LatePublisher(made)

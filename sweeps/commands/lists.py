@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from sweeps.commands.options import NameArgument
+from trainers.schema import InputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import ModuleType
 
     from pydantic import BaseModel
@@ -55,15 +59,38 @@ def axes(name: NameArgument = None) -> None:
     _list_plugins("axis", folder, Axis, name)
 
 
-def catalog() -> None:
-    """List the sweeps that ship with lawsweep."""
-    from sweeps.spec import catalog as files
+def catalog(
+    name: Annotated[
+        str | None, typer.Argument(help="One of them: its file, to copy and change.")
+    ] = None,
+) -> None:
+    """List the sweeps that ship (`reproduce` runs those of a scale); with a name, print its file."""
+    from sweeps.planning.plan import plan
+    from sweeps.shipped import TOPICS, like, scale_of
+    from sweeps.shipped import catalog as files
     from sweeps.spec import load
 
-    table = Table("sweep", "what it asks", "source", box=None, pad_edge=False)
-    for file in files():
-        sweep = load(str(file))
-        table.add_row(file.stem, sweep.report.question or sweep.about, sweep.source)
+    if name is not None:
+        shipped = {file.stem: file for file in files()}
+        if name not in shipped:
+            raise InputError(f"{name}: expected {like(name, shipped)}")
+        typer.echo(shipped[name].read_text(), nl=False)
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("sweep", "scale"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("trials", justify="right")
+    table.add_column("what it asks")
+    by_topic: dict[str, list[Path]] = {topic: [] for topic in TOPICS}
+    sweeps = {file: load(str(file)) for file in files()}
+    for file, sweep in sweeps.items():
+        by_topic[sweep.topic].append(file)
+    for topic, found in by_topic.items():
+        table.add_row(Text(topic, style="bold"))
+        for file in found:
+            trials = f"{len(plan(sweeps[file]).trials):,}"
+            asks = sweeps[file].report.question or sweeps[file].about
+            table.add_row(f"  {file.stem}", scale_of(file), trials, asks)
     Console().print(table)
 
 

@@ -64,7 +64,7 @@ def here() -> tuple[str, int]:
     """The device of this machine and the number of its workers."""
     import torch
 
-    from sweeps.planning.rates import cpu_workers
+    from sweeps.planning.pace.rates import cpu_workers
 
     if torch.cuda.is_available():
         return "cuda", torch.cuda.device_count()

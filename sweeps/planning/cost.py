@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from sweeps.planning.choice import LIKELY_PREPARATION_S, Choice
-from sweeps.planning.learned import Done, learn
-from sweeps.planning.packing import queues
+from sweeps.planning.pace.choice import LIKELY_PREPARATION_S, Choice
+from sweeps.planning.pace.learned import Done, learn
+from sweeps.planning.pace.packing import queues
+from sweeps.planning.pace.rates import Rates, device_kind, rates_of
+from sweeps.planning.pace.shapes import Left, Site, shapes
+from sweeps.planning.pace.work import steps_worth
 from sweeps.planning.plan import Plan, PlannedTrial
-from sweeps.planning.rates import Rates, device_kind, rates_of
-from sweeps.planning.shapes import Left, Site, shapes
 from sweeps.planning.standing import OPEN, Standing, State, begun_in, shared_with, standing
-from sweeps.planning.work import steps_worth
 from sweeps.spec import SpecError
 from sweeps.storage.ledger import Ledger, Look
 from sweeps.workers import Workers

@@ -154,8 +154,9 @@ def _check_left(sweep: Sweep, left: Left, planned: int) -> None:
 
 def _check_asked(sweep: Sweep, trials: Mapping[str, PlannedTrial]) -> None:
     """Refuse questions that no trial can answer; trials that stack have the same metrics and fields."""
-    metrics, fields = set(SUMMARY_METRICS), set[str]()
+    metrics, fields, curves = set(SUMMARY_METRICS), set[str](), set[str]()
     for variant in {trial.variant.alike: trial.variant for trial in trials.values()}.values():
         metrics |= variant.metrics
+        curves |= variant.curves
         fields |= flattened(variant.dumped(variant.seed)).keys()
-    check_questions(sweep, metrics, fields)
+    check_questions(sweep, metrics, fields, curves)

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from sweeps.planning.cost import Pack, Price
-from sweeps.planning.work import numbers_of_step
+from sweeps.planning.pace.work import numbers_of_step
 from trainers.checkpoint import KEPT
 from trainers.config import TrialConfig
 from trainers.memory import training_bytes

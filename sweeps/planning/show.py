@@ -16,7 +16,7 @@ from sweeps.planning.show_shapes import (
     short_names,
     show_shapes,
     to_try,
-    value_of,
+    values_of,
 )
 from sweeps.wording import duration
 
@@ -187,7 +187,7 @@ def _columns(price: Price, firsts: Sequence[PricedTrial]) -> Iterator[tuple[str,
     """What is said of the first trial of each place, column by column."""
     fields = fields_of(price.plan.sweep)
     for name, field in zip(short_names(fields), fields, strict=True):
-        yield name, [value_of(each.trial.point, field) for each in firsts]
+        yield name, values_of([each.trial.point for each in firsts], field)
     yield "params", [f"{each.trial.params:,}" for each in firsts]
     largest = max(each.trial.flops for each in firsts)
     unit, name = next((pair for pair in _UNITS if largest >= pair[0]), (1.0, "FLOP"))

@@ -6,8 +6,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from sweeps.planning.choice import LIKELY_PREPARATION_S, Choice
 from sweeps.planning.cost import Price, PricedShape
+from sweeps.planning.pace.choice import LIKELY_PREPARATION_S, Choice
 from sweeps.spec import Sweep
 from sweeps.wording import duration, written
 
@@ -26,10 +26,11 @@ def show_shapes(price: Price, console: Console) -> None:
     for name in (*short_names(fields), "trials", "a step", "packed"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("at once, and why")
-    for shape in shown:
-        choice, point = shape.choice, shape.trials[0].trial.point
+    points = [shape.trials[0].trial.point for shape in shown]
+    columns = [values_of(points, field) for field in fields]
+    for row, shape in enumerate(shown):
+        choice, cells = shape.choice, [column[row] for column in columns]
         packed = _short_s(choice.seconds) if choice.seconds != choice.alone else ""
-        cells = [value_of(point, field) for field in fields]
         table.add_row(
             "", *cells, f"{len(shape.trials):,}", _short_s(choice.alone), packed, choice.line
         )
@@ -69,8 +70,23 @@ def short_names(fields: Sequence[str]) -> list[str]:
     ]
 
 
-def value_of(point: Mapping[str, Any], field: str) -> str:
-    """A value of a place; nothing where the axis does not exist there."""
+def values_of(points: Sequence[Mapping[str, Any]], field: str) -> list[str]:
+    """A value of each place; nothing where the axis does not exist there.
+
+    Of whole parts of a trial, such as tasks, the kind alone where that tells them apart.
+    """
+    full = [_value_of(point, field) for point in points]
+    kinds = [_kind_of(point.get(field)) for point in points]
+    if None not in kinds and len(set(kinds)) == len(set(full)):
+        return [str(kind) for kind in kinds]
+    return full
+
+
+def _kind_of(value: Any) -> Any:
+    return value.get("kind") if isinstance(value, Mapping) else None
+
+
+def _value_of(point: Mapping[str, Any], field: str) -> str:
     if field not in point:
         return ""
     value = point[field]
@@ -90,7 +106,7 @@ def _telling(price: Price) -> list[str]:
 
 def _values(shape: PricedShape, fields: Sequence[str]) -> dict[str, set[str]]:
     points = {id(each.trial.point): each.trial.point for each in shape.trials}.values()
-    return {field: {value_of(point, field) for point in points} for field in fields}
+    return {field: {_value_of(point, field) for point in points} for field in fields}
 
 
 def _short_s(seconds: float) -> str:

@@ -225,7 +225,7 @@ def _end(connection: Connection, update: Update, ending: Ending) -> None:
     run_id, status = connection.run_ids[key], tracker.STATUS[ending.outcome.name]
     if len(update.curve) > published.CURVE_POINTS:
         text = published.curve_text(update.curve)
-        tracker.log_file(client, connection.artifact_uris[key], "curve.csv", text)
+        tracker.log_file(client, connection.artifact_uris[key], published.CURVE, text)
     # The status comes last: a run that has it needs no further look.
     client.set_terminated(run_id, status, end_time=ending.time_ms)
     connection.statuses[key] = status

@@ -24,6 +24,7 @@ from sweeps.storage.machine import processor
 from sweeps.storage.start import Begun
 
 FOLDER = "provenance"
+COMMIT, DIRTY = "mlflow.source.git.commit", "dirty"
 _TAGS, _PACKAGES, _DIFF = "tags.json", "packages.txt", "dirty.diff"
 _NAMED = ("lawsweep", "torch", "ray", "mlflow", "numpy")
 _LARGEST_DIFF = 1_000_000  # characters
@@ -35,7 +36,7 @@ def write_provenance(sweep_folder: Path) -> None:
     folder = sweep_folder / FOLDER
     packages = _packages()
     listed = "".join(f"{name}=={number}\n" for name, number in packages.items())
-    diff = _git("diff", "HEAD")  # of files that git tracks: a stray file with a password is not one
+    diff = _diff()
     tags = {
         "mlflow.user": _user(),
         "mlflow.source.type": "LOCAL",
@@ -43,13 +44,10 @@ def write_provenance(sweep_folder: Path) -> None:
         "command": masked(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))[:_LONGEST_COMMAND],
         "machine.host": platform.node(),
         "machine.cpu": processor(),
-        "version.python": platform.python_version(),
-        **{f"version.{name}": packages[name] for name in _NAMED if name in packages},
+        **_versions(packages),
         "lock.sha256": hashlib.sha256(listed.encode()).hexdigest()[:16],
+        **_commit(diff),
     }
-    commit = _git("rev-parse", "HEAD")
-    if commit is not None:
-        tags |= {"mlflow.source.git.commit": commit.strip(), "dirty": json.dumps(bool(diff))}
     durable.make_folder(folder)
     durable.write_over(folder / _PACKAGES, listed.encode())
     durable.write_over(folder / _DIFF, _shortened(masked(diff or "")).encode())
@@ -62,6 +60,11 @@ def read_provenance(sweep_folder: Path) -> dict[str, str]:
         return json.loads((sweep_folder / FOLDER / _TAGS).read_bytes())
     except FileNotFoundError:
         return {}
+
+
+def code_and_versions() -> dict[str, str]:
+    """What `write_provenance` would say now of the code and of the packages that it rests on."""
+    return {**_versions(_packages()), **_commit(_diff())}
 
 
 def files_of_provenance(sweep_folder: Path) -> list[Path]:
@@ -84,6 +87,24 @@ def of_trial(sweep: Mapping[str, str], begun: Begun | None) -> dict[str, str]:
         "trial.code": begun.fingerprint.get("code", ""),
     }
     return {**shown, **{name: text for name, text in own.items() if text}}
+
+
+def _diff() -> str | None:
+    """The changes of files that git tracks: a stray file with a password is not one."""
+    return _git("diff", "HEAD")
+
+
+def _commit(diff: str | None) -> dict[str, str]:
+    """The commit of the checkout, and whether it has changes; nothing outside a checkout."""
+    commit = _git("rev-parse", "HEAD")
+    if commit is None:
+        return {}
+    return {COMMIT: commit.strip(), DIRTY: json.dumps(bool(diff))}
+
+
+def _versions(packages: Mapping[str, str]) -> dict[str, str]:
+    named = {f"version.{name}": packages[name] for name in _NAMED if name in packages}
+    return {"version.python": platform.python_version(), **named}
 
 
 def _git(*words: str) -> str | None:

@@ -29,6 +29,7 @@ SWEEP_NAME = "sweep.name"
 
 LONGEST_TAG = 7_900  # characters; the tracker cuts what is longer than 8,000 without a word
 CURVE_POINTS = 300  # more make the tracker's page slow, and add nothing to a picture
+CURVE = "curve.csv"  # the artifact with every point, where there are more
 MARK_OF_ARTIFACT = "artifact:"
 
 Row = tuple[str, float, int, int]

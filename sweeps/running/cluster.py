@@ -129,13 +129,10 @@ def worker_count(wanted: Workers) -> int:
     Raises:
         InputError: no node has the GPUs that are wanted, and none is to come.
     """
-    return max(1, room(wanted)) if wanted.count is None else wanted.count
-
-
-def room(wanted: Workers) -> int:
-    """For how many workers there is room on the nodes that are there now."""
+    if wanted.count is not None:
+        return wanted.count
     taken, ranks = resources(wanted), wanted.gpus_per_trial
-    return sum(_room(node, taken) // ranks for node in _suited(wanted))
+    return max(1, sum(_room(node, taken) // ranks for node in _suited(wanted)))
 
 
 def can_train(node: Node) -> bool:

@@ -13,7 +13,7 @@ from sweeps.storage.ledger import Ledger, TrialFolder
 from sweeps.storage.left import Cause
 from trainers.config import TrialConfig
 from trainers.engine.execution import Execution
-from trainers.memory import training_bytes
+from trainers.memory import smaller_execution, training_bytes
 from trainers.result import Ended, Outcome
 
 LINE_BYTES = 4096
@@ -60,11 +60,25 @@ class Desk:
             same = begun is not None and begun.words == execution.words
             if begun is None or same or begun.ranks != execution.ranks:  # no choice of this worker
                 begun = execution
-            return Opened(config, folder, found, begun)
+            fitting = self._fitting(config, begun, found.memory_alone, written=found.step > 0)
+            if fitting is not None:
+                return Opened(config, folder, found, fitting)
+            reason = "out of memory"
         if found.out_of_memory or found.crashes:
             needed = training_bytes([config], self.device)
             reason += f", it needs about {needed / 1e9:.1f} GB beside torch itself"
         return self.fail(Attempt(folder.attempts()[-1]), config, found.step, reason)
+
+    def _fitting(
+        self, config: TrialConfig, execution: Execution, times: int, *, written: bool
+    ) -> Execution | None:
+        """The execution for a trial that memory was too small for, alone, so many times."""
+        for _ in range(times):
+            found = smaller_execution(config, self.device, execution, same_words=written)
+            if found is None:
+                return None
+            execution = found
+        return execution
 
     def fail(self, attempt: Attempt, config: TrialConfig, step: int, reason: str) -> Ended | None:
         """End a trial as failed; None when it has ended otherwise, or a newer attempt has begun."""

@@ -4,7 +4,7 @@
 |-----------------------------|------------------------------------------------------------------------|
 | killed, preempted, node lost | as many attempts as it takes; 20 in a row without a new step: failed   |
 | the same, twice in a row     | a pack of half the size, and alone from the fourth time                |
-| out of memory                | once more in half the pack, then alone, then failed                    |
+| out of memory                | once more in half the pack, then alone, then in ever smaller parts     |
 | hung                         | once more, alone; hung again without a new step: failed                |
 | an exception in a pack       | once more, alone, to find out whose it is; alone: failed               |
 
@@ -38,6 +38,7 @@ class History:
     silent_s: int = 0  # before the last hang was noticed
     out_of_memory: int = 0
     memory_pack: int = 0  # trials in the last pack that had not enough
+    memory_alone: int = 0  # times that it had not enough alone, without a new step between them
     errors: int = 0  # exceptions of a pack, which may be those of another trial
 
     def largest_pack(self, size: int) -> int:
@@ -52,8 +53,6 @@ class History:
         """Why there is no further attempt; None when there is one."""
         if self.hangs > 1:
             return f"hung: no progress for {self.silent_s} s at step {self.step:,} (twice)"
-        if self.out_of_memory > 1 and self.memory_pack == 1:
-            return "out of memory"
         if self.crashes >= MOST_CRASHES:
             return f"its worker died {self.crashes} times at step {self.step:,}"
         return None
@@ -78,7 +77,7 @@ def _with(before: History, attempt: Path) -> History:
     step = _furthest(attempt)
     found = before
     if step > before.step:
-        found = replace(before, step=step, crashes=0, hangs=0)
+        found = replace(before, step=step, crashes=0, hangs=0, memory_alone=0)
     left = read_left(attempt)
     if left is None and (hang := read_hang(attempt)) is not None:
         Attempt(attempt).note(hang.traceback)
@@ -88,7 +87,12 @@ def _with(before: History, attempt: Path) -> History:
         return found if step > before.step else replace(found, crashes=found.crashes + 1)
     match left.cause:
         case "memory":
-            return replace(found, out_of_memory=found.out_of_memory + 1, memory_pack=left.pack)
+            return replace(
+                found,
+                out_of_memory=found.out_of_memory + 1,
+                memory_pack=left.pack,
+                memory_alone=found.memory_alone + (left.pack == 1),
+            )
         case "hung":
             return replace(found, hangs=found.hangs + 1, silent_s=int(left.words))
         case "error":

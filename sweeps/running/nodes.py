@@ -1,7 +1,6 @@
 """Every node of a cluster is looked at before the first trial: its storage folder, its software."""
 
 import hashlib
-import importlib
 import importlib.metadata
 import os
 import platform
@@ -22,8 +21,6 @@ from sweeps.running.cluster import (
     can_train,
     cluster,
     nodes,
-    resources,
-    room,
     worker_count,
 )
 from sweeps.storage import durable
@@ -68,22 +65,6 @@ def checked(address: str, storage: Path, wanted: Workers) -> int:
         others = f"; {len(problems) - 1} more nodes have problems too" if problems[1:] else ""
         raise InputError(f"--address {address}: {problems[0]}{others}")
     return count
-
-
-def warm_up(wanted: Workers) -> None:
-    """Let as many idle processes as there will be workers import what these need; nobody waits.
-
-    Ray gives such a process to the next worker that starts. Processors alone: what Ray does with a
-    GPU's process that was used before is not known well enough.
-    """
-    if not resources(wanted)["gpu"]:
-        task = ray.remote(num_cpus=1, max_retries=0)(_import_worker)
-        for _ in range(min(room(wanted), worker_count(wanted))):
-            task.options(scheduling_strategy="SPREAD").remote()
-
-
-def _import_worker() -> None:
-    importlib.import_module("sweeps.running.worker")
 
 
 def findings(address: str, storage: Path) -> list[tuple[str, str, str]]:

@@ -47,7 +47,7 @@ def train_pack(
         ledger, device, save_every_s, should_stop, leaves_as, allow_drift, watchdog, breaker
     )
     full = width or max(1, len(configs))
-    parts = _Parts(desk, deque([_Part(deque(configs), execution, full, full)]))
+    parts = _Parts(desk, deque([_Part(deque(configs), execution, execution, full, full)]))
     while parts.left and not should_stop():
         part = parts.left[0]
         opened = yield from parts.first_of(part)
@@ -62,7 +62,8 @@ class _Part:
     """Trials that wait for each other's rows, the next one first."""
 
     queue: deque[TrialConfig]
-    execution: Execution
+    asked: Execution
+    execution: Execution  # as they train: as they began, or as they fit into memory
     planned: int  # how many were to train at once
     width: int  # how many do: fewer where their history says so
     refills: bool = (
@@ -86,7 +87,7 @@ class _Parts:
         """The trials with which a part begins; none when some were put apart, to be tried before."""
         found: list[Opened] = []
         while part.queue and len(found) < part.width:
-            each = self.desk.opened(part.queue.popleft(), part.execution)
+            each = self.desk.opened(part.queue.popleft(), part.asked)
             if isinstance(each, Ended):
                 yield each
             elif each is not None:
@@ -104,7 +105,7 @@ class _Parts:
 
         def following() -> Opened | Ended | None:
             while part.queue and part.refills:
-                found = self.desk.opened(part.queue.popleft(), part.execution)
+                found = self.desk.opened(part.queue.popleft(), part.asked)
                 if isinstance(found, Ended) or (found is not None and part.takes(found)):
                     return found
                 if found is not None:
@@ -130,6 +131,6 @@ class _Parts:
             width = min(part.width, each.history.largest_pack(part.planned))
             groups[each.execution, width].append(each.config)
         self.left.extendleft(
-            _Part(queue, execution, part.planned, width, refills=width == part.width)
+            _Part(queue, part.asked, execution, part.planned, width, refills=width == part.width)
             for (execution, width), queue in reversed(groups.items())
         )

@@ -16,7 +16,7 @@ from sweeps import axes
 from sweeps.axis import Axis
 from sweeps.planning.plan import plan
 from sweeps.searching.outline import outline
-from sweeps.spec import load
+from sweeps.spec import ReportSpec, Sweep, load
 from trainers import models
 from trainers.config import trial_config
 from trainers.data import encodings, tasks
@@ -28,6 +28,7 @@ from trainers.models.position import Position
 from trainers.plugins import kinds
 
 ROOT = Path(__file__).parents[2]
+OBJECTIVE = {"metric": "accuracy", "mode": "max"}
 README = (ROOT / "README.md").read_text()
 
 
@@ -60,6 +61,9 @@ def test_every_module_stands_in_the_tree_of_the_readme_with_a_sentence():
         for path in tracked()
         if path.split("/")[0] in {"trainers", "sweeps", "analysis"}
         and not path.startswith("analysis/laws/")  # `lawsweep laws` lists them
+        and not path.startswith(
+            ("sweeps/catalog/cpu/", "sweeps/catalog/paper/")
+        )  # and `catalog` these
         and path.endswith((".py", ".yaml", ".j2"))
         and not path.endswith("__init__.py")
     }
@@ -92,7 +96,8 @@ def yaml_blocks() -> list[dict[str, Any]]:
 
 
 def test_the_axes_of_the_readme_can_be_planned(tmp_path):
-    whole, more = yaml_blocks()[:2]
+    whole = yaml_blocks()[0]
+    (more,) = [block for block in yaml_blocks() if "exclude" in block]
     kinds_shown = {axis["kind"] for axis in more["axes"]}
     assert kinds_shown == set(kinds(axes, Axis))
     file = tmp_path / "axes.yaml"
@@ -100,6 +105,35 @@ def test_the_axes_of_the_readme_can_be_planned(tmp_path):
     plain["trial"]["optimizer"] = {"kind": "adamw"}
     file.write_text(json.dumps({**plain, **more}))
     assert len(plan(load(str(file))).trials) == 2160
+
+
+def test_the_report_of_the_readme_can_be_asked_of_a_sweep(tmp_path):
+    (asked,) = [block for block in yaml_blocks() if "milestones" in block.get("report", {})]
+    (fields,) = [block["trial"] for block in yaml_blocks() if "evaluate" in block.get("trial", {})]
+    kinds_shown = {
+        type(claim).__name__
+        for claim in Sweep.model_validate_json(
+            json.dumps({"name": "asked", "trial": {}, "objective": OBJECTIVE, **asked})
+        ).claims
+    }
+    assert len(kinds_shown) == len(asked["claims"]) == 5
+    assert set(ReportSpec.model_fields) - set(asked["report"]) == {"tunings", "isoflops"}
+    axes = [
+        {"kind": "values", "field": "model.width", "values": [32, 64]},
+        {"kind": "values", "field": "data.distinct", "values": [1000, 4000]},
+        {"kind": "values", "field": "data.prime.count", "values": [10, 100]},
+    ]
+    prime = {"count": 10, "task": {"digits": [6, 6]}}
+    trial = {
+        **fields,
+        "model": {**fields["model"], "heads": 4},
+        "data": {"distinct": 1000, "prime": prime},
+    }
+    file = tmp_path / "asked.yaml"
+    file.write_text(
+        json.dumps({"name": "asked", "trial": trial, "axes": axes, "objective": OBJECTIVE, **asked})
+    )
+    assert len(plan(load(str(file))).trials) == 8
 
 
 def test_the_search_of_the_readme_can_be_outlined(tmp_path):

@@ -25,7 +25,7 @@ def pack_rate(
     """Examples a second of all trials together, their making included, as the loop makes them."""
     configs = [trial(shape, seed) for seed in range(trials)]
     pack = Pack.of([Start(config) for config in configs], device, execution)
-    ahead = steps_ahead(configs)
+    ahead = steps_ahead(configs, device.type)
 
     def step() -> None:
         if pack.ahead is None or pack.ahead.is_used_up:

@@ -37,6 +37,7 @@ SAVE_EVERY_S = 0.3
 _LOOK_EVERY_S = 0.2
 _NO_PROGRESS_S = 240.0
 _TRIES = 3
+_STRUCK_SHARE = 0.7  # of the points; the rest stays quiet, so that the last kills are survived too
 
 SWEEP = """\
 name: chaos
@@ -196,8 +197,7 @@ def _until_all_ended(
             most, moved = done, time.monotonic()
         if time.monotonic() - moved > _NO_PROGRESS_S:
             raise TimeoutError(f"no new point for {_NO_PROGRESS_S:g} s, see {struck.log}")
-        # The last shares stay quiet, so that the last kills are survived too.
-        due = min(kills, round(kills * done / (0.85 * trials * POINTS)))
+        due = min(kills, round(kills * done / (_STRUCK_SHARE * trials * POINTS)))
         for _ in range(_TRIES):  # some faults kill nobody, or find nobody to kill
             if sum(nemesis.kills.values()) < due:
                 nemesis.strike()

@@ -78,6 +78,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     ],
     "autoencoder": [{"width": 2}, {"width": 3, "bias_rate": 0.5}],
     "random_features": [{"width": 2}, {"width": 7}],
+    "ntk_mlp": [{"width": 2}, {"width": 9}],
     "classifier": [
         {},
         {"width": 7, "activation": "quadratic", "biases": False, "start": "cubic"},

@@ -63,6 +63,7 @@ TRAINED: dict[str, list[dict[str, Any]]] = {
             task={"kind": "random_features"}, model={"kind": "random_features", "width": 16}
         )
     ],
+    "ntk_mlp": [square_fields(model={"kind": "ntk_mlp", "width": 32})],
 }
 ROWS = [
     pytest.param(fields, id=f"{kind}-{number}")

@@ -20,7 +20,7 @@ trial:
   model: {kind: transformer, width: 16, heads: 2}
   optimizer: {kind: adam, lr: 3.0e-3, schedule: cosine, clip: 1.0}
   batch_size: 32
-  budget: {steps: 500}
+  budget: {steps: 300}
   evaluation: {points: 50, examples: 50, class_examples: 2}
 axes:
   - {kind: values, field: encoding.base, values: [10, 30]}
@@ -98,7 +98,7 @@ def weights(storage: Path) -> dict[str, torch.Tensor]:
         saved, damaged = newest_checkpoint(Ledger(storage).trial(key).attempts(), key)
         assert saved is not None
         assert damaged == ()
-        assert saved.step == 500
+        assert saved.step == 300
         found[key] = saved.tensors["weights"]
     return found
 

@@ -80,14 +80,10 @@ def pids_of_attempts(storage: Path) -> set[int]:
 
 
 @needs_postgres
-def test_a_sweep_on_three_nodes_loses_nothing_with_one_of_them(cluster, tmp_path, monkeypatch):
-    undisturbed = tmp_path / "undisturbed"
-    undisturbed.mkdir()
-    alone = sweeping.run(
-        "launch", sweeping.write_sweep(undisturbed), "--storage", undisturbed, "--inline"
-    )
-    assert alone.returncode == 0, alone.stderr
-    expected = sweeping.curves(undisturbed)
+def test_a_sweep_on_three_nodes_loses_nothing_with_one_of_them(
+    cluster, small_alone, tmp_path, monkeypatch
+):
+    expected = sweeping.curves(small_alone)
 
     storage = tmp_path / "storage"
     first, second = cluster.nodes()

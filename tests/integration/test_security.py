@@ -32,7 +32,7 @@ from trainers import checkpoint
 
 pytestmark = pytest.mark.xdist_group("security")  # they share a trained sweep and a server
 
-SMALL = sweeping.SWEEP.replace("steps: 500", "steps: 20").replace("points: 50", "points: 4")
+SMALL = sweeping.SWEEP.replace("steps: 300", "steps: 20").replace("points: 50", "points: 4")
 
 
 @pytest.fixture(scope="module")

@@ -225,7 +225,7 @@ def trains(config: TrialConfig) -> None:
     points = [event.point for event in events if isinstance(event, Reported)]
     assert points
     for point in points:
-        assert set(point.values) <= config.metrics()
+        assert set(point.values) <= config.curves()
         assert all(isinstance(value, float) for value in point.values.values())
     (outcome,) = [event.outcome for event in events if isinstance(event, Ended)]
     broke = not all(math.isfinite(point.values["loss"]) for point in points)

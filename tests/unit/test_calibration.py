@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.planning.calibration import calibrated
-from sweeps.planning.choice import Case, choose
 from sweeps.planning.cost import price
+from sweeps.planning.pace.calibration import calibrated
+from sweeps.planning.pace.choice import Case, choose
+from sweeps.planning.pace.rates import rates_of
+from sweeps.planning.pace.stopwatch import Stopwatch
+from sweeps.planning.pace.way import ALONE, Way, widths
 from sweeps.planning.plan import plan
-from sweeps.planning.rates import rates_of
-from sweeps.planning.stopwatch import Stopwatch
-from sweeps.planning.way import ALONE, Way, widths
 from sweeps.storage.ledger import Ledger
 from tests.trials import gcd_trial, square_trial
 from tests.unit.test_plan import sweep

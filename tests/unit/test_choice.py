@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.planning.choice import WORTH, Case, choose
-from sweeps.planning.way import ALONE, Way
+from sweeps.planning.pace.choice import WORTH, Case, choose
+from sweeps.planning.pace.way import ALONE, Way
 
 LADDER = {ALONE: 1.0, Way(4): 0.5, Way(8): 0.4, Way(16): 0.39}
 

@@ -7,15 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.claims import Verdict, verdict
+from analysis.claims.judge import verdict
+from analysis.claims.verdict import Verdict
 from analysis.engine.objective import Objective
 from analysis.fit import fit
 from analysis.law import find_law
 from analysis.runs import Runs
-from analysis.study import SweepFit, study
+from analysis.study import study
+from analysis.sweep_fits import SweepFit
 from analysis.trials import as_runs
-from sweeps.spec import CoefficientClaim, FitSpec, MetricClaim
-from tests.sweep_trials import MadeTrial, width_sweep, width_trials
+from sweeps.claim import CoefficientClaim, MetricClaim
+from sweeps.spec import FitSpec
+from tests.sweep_trials import MadeTrial, gcd_sweep, width_sweep, width_trials
 
 
 def _check(values: list[float], examples: int | None = 1_000, **claim: Any) -> Verdict:
@@ -27,16 +30,18 @@ def _check(values: list[float], examples: int | None = 1_000, **claim: Any) -> V
         )
         for at, value in enumerate(values)
     ]
-    return verdict(MetricClaim(say="it works", metric="accuracy", **claim), as_runs(trials), ())
+    return verdict(
+        MetricClaim(say="it works", metric="accuracy", **claim), gcd_sweep(), as_runs(trials), ()
+    )
 
 
 def test_a_mean_whose_interval_meets_the_claim_is_reproduced():
     found = _check([0.95, 0.951, 0.949], at_least=0.9, published=0.947)
-    assert (found.verdict, found.sure, found.trials) == ("reproduced", True, 3)
-    assert "Student t" in found.basis
+    assert (found.verdict, found.sure, found.found.trials) == ("reproduced", True, 3)
+    assert "Student t" in found.found.basis
     # mean 0.95, sd 0.001, t(2) = 4.3027: 0.95 +- 4.3027 * 0.001 / sqrt(3)
-    assert found.low == pytest.approx(0.9475159, abs=1e-6)
-    assert found.high == pytest.approx(0.9524841, abs=1e-6)
+    assert found.found.low == pytest.approx(0.9475159, abs=1e-6)
+    assert found.found.high == pytest.approx(0.9524841, abs=1e-6)
 
 
 def test_a_mean_whose_interval_misses_the_claim_is_not_reproduced():
@@ -61,7 +66,7 @@ def test_a_narrow_band_inside_a_wide_interval_is_uncertain():
 
 def test_one_trial_has_no_interval_and_says_so():
     found = _check([0.95], at_least=0.9)
-    assert (found.verdict, found.low, found.sure) == ("reproduced", None, False)
+    assert (found.verdict, found.found.low, found.sure) == ("reproduced", None, False)
     assert "one trial gives no interval" in found.reason
 
 
@@ -89,13 +94,13 @@ def test_a_need_that_no_trial_states_is_not_compared():
 
 def test_no_matching_trial_is_not_compared():
     found = _check([0.8], at_least=0.9, where={"encoding.base": 31})
-    assert (found.verdict, found.trials, found.value) == ("not comparable", 0, None)
+    assert (found.verdict, found.found.trials, found.found.value) == ("not comparable", 0, None)
     assert "encoding.base 31" in found.reason
 
 
 def test_values_that_are_no_numbers_are_not_averaged():
     found = _check([0.95, float("nan"), 0.95], at_least=0.9)
-    assert (found.trials, found.value) == (2, pytest.approx(0.95))
+    assert (found.found.trials, found.found.value) == (2, pytest.approx(0.95))
 
 
 def test_trials_that_did_not_finish_are_counted_in_the_reason():
@@ -105,7 +110,7 @@ def test_trials_that_did_not_finish_are_counted_in_the_reason():
         MadeTrial("c", {"seed": 2}, {}, {}, "diverged", "loss is NaN"),
     ]
     claim = MetricClaim(say="it works", metric="accuracy", at_least=0.9)
-    assert verdict(claim, as_runs(trials), ()).reason.endswith("1 more did not finish")
+    assert verdict(claim, gcd_sweep(), as_runs(trials), ()).reason.endswith("1 more did not finish")
 
 
 @pytest.fixture(scope="module")
@@ -116,15 +121,15 @@ def fits() -> tuple[SweepFit, ...]:
 
 def _coefficient(fits: tuple[SweepFit, ...], **claim: Any) -> Verdict:
     given = {"say": "an exponent", "fit": "width", "coefficient": "c", **claim}
-    return verdict(CoefficientClaim(**given), as_runs(width_trials()), fits)
+    return verdict(CoefficientClaim(**given), width_sweep(), as_runs(width_trials()), fits)
 
 
 def test_an_interval_with_the_published_value_and_without_the_rival_is_reproduced(fits: Any):
     found = _coefficient(fits, published=1, against=4, where={"budget.steps": 4000})
     assert found.verdict == "reproduced"
-    assert found.low is not None
-    assert found.high is not None
-    assert found.low <= 1 <= found.high
+    assert found.found.low is not None
+    assert found.found.high is not None
+    assert found.found.low <= 1 <= found.found.high
 
 
 @pytest.mark.parametrize(
@@ -152,7 +157,7 @@ def test_the_interval_of_a_claim_is_called_what_it_is(
     told = {"bootstrap": 40, **options}
     fitted = fit(find_law("power"), Runs(table), {"x": "x"}, "loss", **told)
     one = replace(fits[0], group=(), fit=fitted)
-    assert words in _coefficient((one,), published=1).basis
+    assert words in _coefficient((one,), published=1).found.basis
 
 
 def test_an_interval_without_the_published_value_is_not_reproduced(fits: Any):

@@ -13,11 +13,11 @@ from rich.console import Console
 from analysis.cli import main
 from sweeps.planning.cost import Price, PricedTrial, learn_from, price, refuse_beyond_limits
 from sweeps.planning.document import plan_text
+from sweeps.planning.pace.rates import Known, expected, rates_of
+from sweeps.planning.pace.way import Way
 from sweeps.planning.plan import plan
-from sweeps.planning.rates import Known, expected, rates_of
 from sweeps.planning.room import disk_bytes
 from sweeps.planning.show import show_price
-from sweeps.planning.way import Way
 from sweeps.running.inline import train_inline
 from sweeps.running.pack import train_pack
 from sweeps.running.where import InProcess

@@ -1,6 +1,7 @@
 """Test sets, training examples and losses, against what they are by definition."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from trainers.batches import (
 from trainers.config import TrialConfig
 from trainers.data.encoding import PAD
 from trainers.data.encodings.digits import Digits
+from trainers.data.tasks.dyck import Dyck
 from trainers.evaluate import report_metrics
 from trainers.losses import training_loss
 from trainers.models.model import TokenModel
@@ -178,3 +180,25 @@ def test_a_trial_in_a_pack_has_the_metrics_that_it_has_alone() -> None:
     for trial, metrics in zip(trials, together, strict=True):
         (alone,) = report_metrics(begun(trial), [trial], CPU, 50)
         assert repr(alone) == repr(metrics)  # NaN equals itself
+
+
+@pytest.mark.parametrize("counts", [0, 1, 700])
+def test_a_measure_is_the_mean_of_the_answers_to_which_it_applies(monkeypatch, counts: int) -> None:
+    """Over several forward passes; NaN where it applies to none."""
+    task = {"kind": "dyck", "ask": "complete"}
+    evaluation = {"points": 1, "examples": 4, "judged_examples": 1_500}
+    encoding = {"kind": "characters"}
+    trial = gcd_trial(task=task, encoding=encoding, evaluation=evaluation)
+    values = [float(place) if place < counts else math.nan for place in range(1_500)][::-1]
+    left = iter(values)
+
+    def judge(self: Dyck, asked: Sequence[object], *_: object) -> dict[str, list[float]]:
+        return {"right": [next(left) for _ in asked]}
+
+    monkeypatch.setattr(Dyck, "judge", judge)
+    (metrics,) = report_metrics(begun(trial), [trial], CPU, 4)
+    assert next(left, None) is None
+    if counts:
+        assert metrics["right"] == pytest.approx((counts - 1) / 2, rel=1e-12)
+    else:
+        assert math.isnan(metrics["right"])

@@ -71,8 +71,9 @@ def test_an_empty_row_stays_and_what_it_held_harms_nobody() -> None:
         {**fields, "seed": 5, "optimizer": {"kind": "adamw", "lr": 1e3, "weight_decay": 1e3}}
     )
     found = histories(starts([wild, *calm]), execution=WHOLE)
-    assert found[wild.key()].outcome is not None
-    assert found[wild.key()].outcome.name == "diverged"
+    outcome = found[wild.key()].outcome
+    assert outcome is not None
+    assert outcome.name == "diverged"
     single = alone(calm, WHOLE)
     for config in calm:
         assert_equal_to_the_bit(found[config.key()], single[config.key()])

@@ -44,6 +44,7 @@ def test_a_corrupted_trial_names_its_phase_and_is_pruned() -> None:
     assert last["train/accuracy"] > 0.9 > last["accuracy"]
     assert {"pruned_25/accuracy", "pruned_25/train_accuracy"} <= outcome.metrics.keys()
     assert outcome.metrics.keys() | last.keys() == trial.metrics()
+    assert last.keys() == trial.curves()
 
 
 def test_pruning_nothing_of_weight_changes_nothing() -> None:
@@ -71,6 +72,7 @@ def test_the_closed_form_of_random_features_is_what_training_comes_to() -> None:
     outcome, last = ended(trial)
     assert last["test_loss"] == pytest.approx(outcome.metrics["closed_form_loss"], rel=0.05)
     assert outcome.metrics.keys() | last.keys() == trial.metrics()
+    assert last.keys() == trial.curves()
 
 
 def test_an_autoencoder_says_how_many_features_it_represents() -> None:
@@ -85,8 +87,9 @@ def test_an_autoencoder_says_how_many_features_it_represents() -> None:
         }
     )
     outcome, last = ended(trial)
-    assert outcome.metrics == {"represented_share": 1.0}
+    assert outcome.metrics == {"represented_share": 1.0, "left_out_loss": 0.0}
     assert outcome.metrics.keys() | last.keys() == trial.metrics()
+    assert last.keys() == trial.curves()
 
 
 def test_another_model_leaves_the_theory_out() -> None:

@@ -1,5 +1,6 @@
 import math
 from collections import Counter
+from collections.abc import Iterable
 from itertools import product
 from typing import Any
 
@@ -66,8 +67,13 @@ def judged(task: Matrix, asked: Any, wanted: Any, given: Any) -> dict[str, float
     return {name: value for name, [value] in found.items()}
 
 
+def of_all(measures: Iterable[str]) -> set[str]:
+    """The measures that speak of every answer, not of wrong ones alone."""
+    return {name for name in measures if not name.startswith("wrong_")}
+
+
 def passed(measures: dict[str, float]) -> set[str]:
-    return {name for name, value in measures.items() if value == 1.0}
+    return of_all(name for name, value in measures.items() if value == 1.0)
 
 
 def rotation(n: int, seed: int = 0) -> np.ndarray:
@@ -299,8 +305,12 @@ def test_no_answer_nan_and_infinity_are_wrong_in_every_measure(operation: Any) -
     found = task.judge(asked, wanted, given)
     assert tuple(found) == task.measures()
     assert all(name.isidentifier() for name in found)
-    for values in found.values():
-        assert values == [1.0, 0.0, 0.0, 0.0, 1.0]
+    for name in of_all(found):
+        assert found[name] == [1.0, 0.0, 0.0, 0.0, 1.0]
+    for name in found.keys() - of_all(found):
+        assert found[name][1:4] == [0.0, 0.0, 0.0]
+        assert math.isnan(found[name][0])
+        assert math.isnan(found[name][4])
     assert task.judge([], [], []) == {name: [] for name in task.measures()}
     assert task.judge(asked[:1], wanted[:1], [None]) == {n: [0.0] for n in task.measures()}
 
@@ -337,7 +347,7 @@ def test_the_true_answer_written_with_three_digits_is_right(operation: Any, enco
     _, sizes = task.sizes()
     given = [encoding.decode(row, sizes) for row in encoding.encode(made.answer, sizes).tolist()]
     found = task.judge(made.question.tolist(), made.answer.tolist(), given)
-    assert all(value == 1.0 for values in found.values() for value in values)
+    assert all(value == 1.0 for name in of_all(found) for value in found[name])
 
 
 def test_a_zero_target_is_met_by_nothing() -> None:
@@ -387,7 +397,7 @@ def answer_with(given: np.ndarray, values: np.ndarray | None = None) -> set[str]
 def test_eigenvectors_are_right_with_any_sign() -> None:
     _, _, vectors = eigen_example()
     for signs in product([1, -1], repeat=5):
-        assert answer_with(vectors * np.array(signs)) == set(VECTORS.measures())
+        assert answer_with(vectors * np.array(signs)) == of_all(VECTORS.measures())
 
 
 def test_wrong_eigenvectors_may_keep_eigenvalues_norm_and_right_angles() -> None:
@@ -396,6 +406,22 @@ def test_wrong_eigenvectors_may_keep_eigenvalues_norm_and_right_angles() -> None
     kept = {"values_within_5", "unit_norm_within_5", "orthogonal_within_5"}
     assert answer_with(vectors[:, [1, 0, 2, 3, 4]]) == kept
     assert answer_with(rotation(5, seed=1)) == kept
+
+
+def test_measures_of_wrong_answers_say_what_those_keep_and_nothing_of_right_ones() -> None:
+    matrix, values, vectors = eigen_example()
+    wanted = np.vstack([values, vectors])
+    of_right = judged(VECTORS, matrix, wanted, wanted)
+    swapped = np.vstack([values, vectors[:, [1, 0, 2, 3, 4]] * np.array([1, 1.1, 1, 1, 1])])
+    of_wrong = judged(VECTORS, matrix, wanted, swapped)
+    assert of_wrong["within_5"] == 0.0
+    names = [name for name in VECTORS.measures() if name.startswith("wrong_")]
+    assert all(math.isnan(of_right[name]) for name in names)
+    assert {name: of_wrong[name] for name in names} == {
+        "wrong_values_within_5": 1.0,
+        "wrong_unit_norm_within_5": 0.0,
+        "wrong_orthogonal_within_5": 1.0,
+    }
 
 
 def test_a_column_that_is_too_long_fails_the_norm_alone_of_the_three() -> None:
@@ -434,9 +460,9 @@ def test_singular_vectors_are_judged_by_both_sides() -> None:
     u, v = rotation(3), rotation(4)[:, :3]
     values = np.array([8.0, 3.0, 1.0])
     matrix, wanted = u @ np.diag(values) @ v.T, np.vstack([values, u, v])
-    assert passed(judged(task, matrix, wanted, wanted)) == set(task.measures())
+    assert passed(judged(task, matrix, wanted, wanted)) == of_all(task.measures())
     flipped = np.vstack([values, u * [1, -1, 1], v * [1, -1, 1]])
-    assert passed(judged(task, matrix, wanted, flipped)) == set(task.measures())
+    assert passed(judged(task, matrix, wanted, flipped)) == of_all(task.measures())
     half = np.vstack([values, u * [1, -1, 1], v])
     kept = {"values_within_5", "unit_norm_within_5", "orthogonal_within_5"}
     assert passed(judged(task, matrix, wanted, half)) == kept

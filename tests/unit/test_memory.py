@@ -121,6 +121,7 @@ def test_the_other_models_can_be_played() -> None:
         square_fields(
             task={"kind": "random_features"}, model={"kind": "random_features", "width": 8}
         ),
+        square_fields(model={"kind": "ntk_mlp", "width": 8}),
     ):
         trial = trial_config(fields)
         assert training_bytes([trial]) > 16 * trial.cost().all_params

@@ -1,3 +1,4 @@
+import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from sweeps.planning.plan import plan
+from sweeps.running import rows
 from sweeps.running.halted import Halted
 from sweeps.running.history import MOST_CRASHES, History, history
 from sweeps.running.pack import train_pack
@@ -18,6 +20,9 @@ from trainers import loop
 from trainers.checkpoint import fingerprint
 from trainers.config import TrialConfig
 from trainers.data.tasks.gcd import Gcd
+from trainers.engine.execution import Execution
+from trainers.loop import train
+from trainers.memory import training_bytes
 from trainers.result import Ended, Event, Outcome, Point
 
 
@@ -160,7 +165,7 @@ def test_an_exception_of_one_trial_costs_the_others_of_its_pack_nothing(
         RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate"),
     ],
 )
-def test_a_pack_without_memory_is_tried_in_half_then_alone_and_then_its_trials_fail(
+def test_a_pack_without_memory_is_tried_in_half_then_alone_in_less_and_then_its_trials_fail(
     tmp_path, monkeypatch, error
 ):
     ledger = Ledger(tmp_path)
@@ -171,11 +176,12 @@ def test_a_pack_without_memory_is_tried_in_half_then_alone_and_then_its_trials_f
         raise error
 
     monkeypatch.setattr(loop, "training_batch", full)
-    four = [
-        config.model_copy(update={"seed": seed}) for config in configs()[:1] for seed in range(4)
-    ]
+    (first, *_) = configs()  # few examples: each half of a batch is one more way to save memory
+    four = [first.model_copy(update={"seed": seed, "batch_size": 4}) for seed in range(4)]
     assert len(list(training(ledger, four))) == 4
-    assert sizes == [4, 2, 1, 1, 1, 1]  # the two behind have as little, and are not tried together
+    assert sizes[:2] == [4, 2]
+    assert set(sizes[2:]) == {1}  # the two behind have as little, and are not tried together
+    assert len(sizes) % 4 == 2  # each as often as the others, in ever less memory
     for config in four:
         outcome = ledger.trial(config.key()).outcome()
         assert outcome is not None
@@ -183,6 +189,30 @@ def test_a_pack_without_memory_is_tried_in_half_then_alone_and_then_its_trials_f
         assert re.fullmatch(
             r"out of memory, it needs about \d+\.\d GB beside torch itself", outcome.reason
         )
+
+
+def test_a_trial_that_does_not_fit_alone_trains_in_parts_or_with_layers_made_again(
+    tmp_path, monkeypatch
+):
+    ledger = Ledger(tmp_path)
+    (first, *_) = configs()
+    model = first.model.model_copy(update={"width": 192})
+    wide = first.model_copy(update={"batch_size": 256, "model": model})
+    tried: list[Execution] = []
+
+    def small(*starts: Any, execution: Execution, **others: Any) -> Iterator[Event]:
+        tried.append(execution)
+        if len(tried) < 3:
+            raise MemoryError
+        yield from train(*starts, execution=execution, **others)
+
+    monkeypatch.setattr(rows, "train", small)
+    list(training(ledger, [wide]))
+    outcome = ledger.trial(wide.key()).outcome()
+    assert outcome is not None
+    assert (outcome.name, len(tried)) == ("finished", 3), tried
+    needed = [training_bytes([wide], "cpu", each) for each in tried]
+    assert all(after <= 0.8 * before for before, after in itertools.pairwise(needed))
 
 
 def test_a_pack_that_fits_in_half_trains_in_half(tmp_path, whole, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.planning.packing import queues
+from sweeps.planning.pace.packing import queues
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from rich.console import Console
 from analysis.cli import main
 from sweeps.planning.cost import Price, price, try_out
 from sweeps.planning.document import plan_text
+from sweeps.planning.pace.rates import rates_of
+from sweeps.planning.pace.way import ALONE, Way
 from sweeps.planning.plan import plan
-from sweeps.planning.rates import rates_of
 from sweeps.planning.show import show_price
-from sweeps.planning.way import ALONE, Way
 from sweeps.running.drift import Drifted, refuse_drift
 from sweeps.running.inline import train_inline
 from sweeps.running.pack import train_pack

@@ -183,3 +183,14 @@ def test_in_weak_superposition_about_as_many_features_are_there_as_the_width_hol
     chance = np.arange(1, 81) ** -2.0
     left = 4 / 3 * chance[10:].sum() / chance.sum()
     assert loss == pytest.approx(left, rel=0.3)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
+def test_what_is_left_out_costs_its_mean_square(share: float) -> None:
+    task = Superposition(features=40, alpha=1.5)
+    draws = Draws(torch.tensor(3), torch.arange(200_000), TRAIN)
+    x = task.samples(draws).inputs
+    kept = x.clone()
+    kept[:, round(share * 40) :] = 0
+    measured = float((x - kept).square().mean())
+    assert task.left_out_loss(share) == pytest.approx(measured, rel=0.02, abs=1e-12)

@@ -11,7 +11,7 @@ _GOLDEN = 0x9E3779B97F4A7C15
 _MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 _SHIFTS = (30, 27, 31)
 
-TRAIN, TEST, CLASSES, ORDER, START, WRONG, PART, TABLE = range(8)
+TRAIN, TEST, CLASSES, ORDER, START, WRONG, PART, TABLE, ENSEMBLE = range(9)
 """Domains: what the numbers are for. No two domains share a stream, of one seed or of several."""
 
 OTHER = 1 << 60

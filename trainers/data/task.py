@@ -9,8 +9,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from trainers.data.draws import Draws
+from trainers.data.material.automaton import Read
 from trainers.data.sampling import Data
 from trainers.schema import Frozen
+
+Scores = Callable[[Int[Tensor, "line place"]], Float[Tensor, "line symbol"]]
+"""Logits of all symbols of a task as the answer to lines of its symbols."""
+
 
 HOLE = -1
 """In `Lines`: no symbol here; what follows moves up when the line is written."""
@@ -155,6 +160,8 @@ class Finished:
     seed: int
     data: Data
     metrics: Mapping[str, float]  # of its last report
+    read: Read | None = None  # where the state after a question is all that the model keeps of it
+    scores: Scores | None = None  # of a task of symbols whose answers are one symbol
 
 
 class ConcludedTask(Task, ABC):
@@ -183,10 +190,11 @@ class JudgedTask(TokenTask, ABC):
         wanted: Sequence[Numbers],
         given: Sequence[Numbers | None],
     ) -> dict[str, list[float]]:
-        """Each measure of each answer; a trial's metric is the mean.
+        """Each measure of each answer; a trial's metric is the mean over those that are not NaN.
 
         Numbers are those of the task (integers, reals, symbols without holes); None is an answer
-        that no encoding writes, which every measure must count as wrong, never leave out.
+        that no encoding writes, which every measure must count as wrong, never leave out. NaN is for
+        an answer of which a measure says nothing: a right one, where it is about wrong ones.
         """
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -91,6 +92,12 @@ class Writing:
         question = self._question(task, made.question, lengths, part)
         return Written(question, self._answer(task, made.answer, lengths))
 
+    def questions(
+        self, task: SymbolTask, lines: Int[Tensor, "*batch place"]
+    ) -> Int[Tensor, "*batch question"]:
+        """Lines of symbols of one of the tasks as questions, of any length and without padding."""
+        return self._tokens(task, lines, lines.shape[-1], 0)
+
     def ask(self, task: TokenTask, text: str) -> Int[Tensor, " question"]:
         """A question that a person typed: numbers between spaces, or the symbols as they are written.
 
@@ -116,14 +123,17 @@ class Writing:
         return self.answered.decode(task, tokens, forms(task)[1])
 
     def _question(self, task: TokenTask, values: Tensor, lengths: Lengths, part: int) -> Tensor:
-        tokens = self.asked.encode(task, values, forms(task)[0])
+        return _padded(self._tokens(task, values, forms(task)[0], part), lengths.question)
+
+    def _tokens(self, task: TokenTask, values: Tensor, form: Any, part: int) -> Tensor:
+        tokens = self.asked.encode(task, values, form)
         if self.asked is not self.answered:
             shift = self.answered.vocabulary - SPECIAL_TOKENS
             tokens = torch.where(tokens < SPECIAL_TOKENS, tokens, tokens + shift)
         if self.tags:
             tag = torch.full_like(tokens[..., :1], self.shape.vocabulary - self.tags + part)
             tokens = torch.cat([tag, tokens], dim=-1)
-        return _padded(tokens, lengths.question)
+        return tokens
 
     def _answer(self, task: TokenTask, values: Tensor, lengths: Lengths) -> Tensor:
         encode = self.answered.encode_ended if self.ends else self.answered.encode

@@ -8,8 +8,8 @@ _WORTH = 1.5  # times what it takes: an estimate may err, and the time is certai
 def rung(trials: int, mode: Mode) -> int:
     """The number of rows for so many trials: the next power of two.
 
-    Compiled steps have two rows at least: with a single one the compiler adds the losses of a batch in
-    another order, and the loss that a trial reports would depend on its pack.
+    Compiled steps have two rows at least: with a single one the compiler makes other products and sums, and
+    bits would depend on the pack. (Summing the losses outside of the program is not enough.)
     """
     return max(2 if mode == "compiled" else 1, 1 << (trials - 1).bit_length())
 

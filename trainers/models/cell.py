@@ -28,6 +28,9 @@ GATES: dict[Cell, int] = {
 LINEAR: frozenset[Cell] = frozenset({"diagonal", "signed_diagonal"})
 """Cells whose state enters the next one by numbers of its own alone, never mixed."""
 
+ONE: frozenset[Cell] = frozenset({"relu", "tanh", "gru"})
+"""Cells whose memory is their output and nothing else."""
+
 Memory = tuple[Float[Tensor, "trial batch width"], ...]
 Step = Float[Tensor, "trial batch width"]
 Given = Float[Tensor, "trial batch gates"]

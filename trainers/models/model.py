@@ -73,6 +73,14 @@ class Trimmable(TokenModel, ABC):
         """Whether no other number depends on such columns, beyond its last bits."""
 
 
+class Stateful(TokenModel, ABC):
+    """A model that reads its question symbol by symbol."""
+
+    @abstractmethod
+    def keeps_its_state_alone(self) -> bool:
+        """Whether what comes after a question depends on the state after it, and on nothing else."""
+
+
 class NumberModel(Model, ABC):
     """Predicts real numbers from real numbers."""
 

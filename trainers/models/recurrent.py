@@ -10,14 +10,14 @@ from typing_extensions import override
 from trainers import flops
 from trainers.data.encoding import END, PAD, START
 from trainers.data.shape import TokenShape
-from trainers.models.cell import GATES, LINEAR, Cell, Given, Memory, Step, first_memory, run
-from trainers.models.model import TokenModel
+from trainers.models.cell import GATES, LINEAR, ONE, Cell, Given, Memory, Step, first_memory, run
+from trainers.models.model import Stateful
 from trainers.models.parametrisation import OfWidth, Standard, outside
 from trainers.models.recompute import through
 from trainers.models.stack import Parameter, Weights, can_look, embedding, linear
 
 
-class Recurrent(TokenModel):
+class Recurrent(Stateful):
     """A recurrent network that reads the question, then the answer token by token.
 
     Cells: Elman's with ReLU or tanh, LSTM, GRU, and linear ones whose diagonal transition has
@@ -94,6 +94,10 @@ class Recurrent(TokenModel):
     @override
     def state_size(self) -> int:
         return self.width
+
+    @override
+    def keeps_its_state_alone(self) -> bool:
+        return self.layers == 1 and self.cell in ONE and not self.start_token
 
     @override
     def states(

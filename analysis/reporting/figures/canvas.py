@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 from matplotlib.typing import RcKeyType
@@ -49,7 +50,8 @@ PRINT_DPI = 300
 MANY = 2_000  # points beyond which dots are drawn as pixels inside the SVG
 TIPS = 300  # at most; those that are named first stay
 LABEL = 44  # characters
-ROOM = 48  # characters of a legend side by side
+ROOM = 54  # characters of a legend side by side
+_MARK = 5  # that a mark and the space beside it take
 
 
 @dataclass
@@ -80,19 +82,28 @@ class Canvas:
         self.axes.set_xlabel(plain(folded(x)))
         self.axes.set_ylabel(plain(folded(y, 38)))
 
-    def legend(self, columns: int = 1) -> None:
-        """What the colours mean, above the axes where no point can lie."""
+    def legend(self, columns: int = 1, title: str = "") -> None:
+        """What the colours mean, above the axes where no point can lie; `title` says of what."""
         labels = self.axes.get_legend_handles_labels()[1]
         if labels:
             # A legend wider than the figure would leave no room for the axes.
-            columns = min(columns, max(1, ROOM // max(map(len, labels))))
+            columns = min(columns, max(1, ROOM // (max(map(len, labels)) + _MARK)))
             self.axes.legend(
                 loc="lower left",
                 bbox_to_anchor=(0.0, 1.0),
                 ncols=columns,
                 borderaxespad=0.2,
                 handlelength=1.6,
+                title=plain(title) or None,
+                alignment="left",
             )
+
+    def entitle(self, title: str, small: str) -> None:
+        """A title above everything and small print below, so that the figure can stand alone."""
+        self.figure.suptitle(
+            plain(folded(title, 54)), x=0.01, ha="left", fontsize=10.5, fontweight="bold"
+        )
+        self.figure.supxlabel(plain(folded(small, 76)), x=0.01, ha="left", fontsize=8, color=SOFT)
 
 
 def styled() -> AbstractContextManager[None]:
@@ -148,6 +159,11 @@ def folded(text: str, most: int = 56) -> str:
 def colour(place: int) -> str:
     """The colour of the n-th series."""
     return COLOURS[place % len(COLOURS)]
+
+
+def shades(count: int) -> list[str]:
+    """Colours from dark to light in the order of some numbers: Viridis, also told apart in grey."""
+    return [to_hex(one) for one in mpl.colormaps["viridis"](np.linspace(0.05, 0.88, count))]
 
 
 def marker(place: int) -> str:

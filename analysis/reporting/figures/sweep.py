@@ -1,8 +1,10 @@
 """Figures of a sweep's tables and contrasts: a dot with its interval for every row."""
 
+import math
 from collections.abc import Sequence
 
 from analysis.contrast import Contrast
+from analysis.groups import Group
 from analysis.reporting.figures.canvas import (
     Canvas,
     canvas,
@@ -14,7 +16,7 @@ from analysis.reporting.figures.canvas import (
 )
 from analysis.reporting.figures.colours import COLOURS, INK
 from analysis.reporting.sections import Picture
-from analysis.study import Group, Table
+from analysis.study import Table
 from analysis.summary import Summary, between, conditions, number, written
 
 ROW_IN, FRAME_IN = 0.34, 1.0  # inches for each row, and for the axis and legend
@@ -23,7 +25,7 @@ VALUE = 22  # characters of a row's label
 
 def table_picture(name: str, table: Table) -> Picture | None:
     """A dot with an interval for the first metric of every row; the reference as a diamond."""
-    rows = [row for row in table.rows if row.metrics[0] is not None]
+    rows = [row for row in table.rows if row.metrics[0] and math.isfinite(row.metrics[0].mean)]
     if not rows:
         return None
     metric, beside = table.spec.metrics[0], table.spec.beside
@@ -47,7 +49,8 @@ def table_picture(name: str, table: Table) -> Picture | None:
             )
             drawn.legend(columns=2)
         _label_rows(drawn, [row.group for row in rows])
-        drawn.axes.set_xlabel(plain(f"{metric}, mean and 95 % interval over trials"))
+        pooled = next(one.pool for one in means if one)
+        drawn.axes.set_xlabel(plain(f"{metric}, {pooled} and 95 % interval over trials"))
         return picture(name, f"{metric} by {', '.join(table.spec.rows)}", drawn)
 
 
@@ -89,7 +92,7 @@ def _dots(
         if one is None:
             continue
         interval = ""
-        if one.low is not None and one.high is not None:
+        if one.low is not None and one.high is not None and math.isfinite(one.high):
             drawn.axes.plot(
                 [one.low, one.high], [place, place], color=COLOURS[0], linewidth=2.4, alpha=0.55
             )

@@ -1,5 +1,6 @@
 """How far an answer about a matrix is from right, in the measures of the linear algebra papers."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -11,6 +12,7 @@ TOLERANCES = {"5": 0.05, "2": 0.02, "1": 0.01, "0_5": 0.005}
 
 _INVERSES = ("inverse", "symmetric_inverse")
 _DECOMPOSITIONS = ("eigenvectors", "singular_vectors")
+_OF_DECOMPOSITIONS = ("values_within_5", "unit_norm_within_5", "orthogonal_within_5")
 
 
 def measures_of(operation: str) -> tuple[str, ...]:
@@ -21,7 +23,7 @@ def measures_of(operation: str) -> tuple[str, ...]:
     if operation in _INVERSES:
         return (*within, *_named("residual_within"))
     if operation in _DECOMPOSITIONS:
-        return (*within, "values_within_5", "unit_norm_within_5", "orthogonal_within_5")
+        return (*within, *_OF_DECOMPOSITIONS, *(f"wrong_{name}" for name in _OF_DECOMPOSITIONS))
     return within
 
 
@@ -34,13 +36,16 @@ def judged(
 ) -> dict[str, list[float]]:
     """Each measure of each answer: 1.0 for right, 0.0 for wrong, for no answer and for NaN.
 
+    NaN is for answers of which a measure says nothing.
+
     within_T: sum |given - wanted| < T% of sum |wanted|; of eigenvectors and singular vectors
     instead sum |U^T M V - L| < T% of sum |L|, with U = V for eigenvectors and L the diagonal of
     the values given, so that signs are free. residual_within_T: sum |A P - 1| / n < T%, the
     accuracy of inverses that is published; the true inverse of a 5 x 5 matrix, once rounded to
     three digits, passes it at 5 % for 93 of 100 matrices. values_within_5: the row of values alone.
     unit_norm_within_5: every column has a norm within 5 % of 1. orthogonal_within_5: the cosine
-    of every two columns (of U, and of V) is below 0.05. exact: the rank itself.
+    of every two columns (of U, and of V) is below 0.05. These three again with wrong_ before them:
+    of the answers that are not within_5, and NaN for those that are. exact: the rank itself.
 
     Source: Charton 2021, arXiv:2112.01898, and 2022, arXiv:2211.00170, as in the authors' code.
     """
@@ -58,6 +63,10 @@ def judged(
     for name, found in right.items():
         for place, correct in zip(usable, (found & finite).tolist(), strict=True):
             results[name][place] = float(correct)
+    if operation in _DECOMPOSITIONS:
+        for name in _OF_DECOMPOSITIONS:
+            of_wrong = zip(results["within_5"], results[name], strict=True)
+            results[f"wrong_{name}"] = [math.nan if right else value for right, value in of_wrong]
     return results
 
 

@@ -1,4 +1,4 @@
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -6,10 +6,11 @@ from typing_extensions import override
 
 from trainers.data.draws import Draws
 from trainers.data.material.groups import GroupName, group, group_order, table_on
-from trainers.data.task import Lines, SymbolTask
+from trainers.data.material.irreps import LARGEST_LOGITS, irreps, learned, logit_shares
+from trainers.data.task import ConcludedTask, Finished, Lines, SymbolTask
 
 
-class Group(SymbolTask):
+class Group(SymbolTask, ConcludedTask):
     """Given two elements a, b of a finite group, predict ab; part of the table is held out.
 
     `group` is C7 (cyclic), D7 (dihedral, of 14 elements), S5 (symmetric), A5 (alternating) or a
@@ -42,3 +43,35 @@ class Group(SymbolTask):
     @override
     def answers_have_one_length(self) -> bool:
         return True
+
+    @override
+    def conclusions(self) -> tuple[str, ...]:
+        return "irreps_found", "logits_explained", "largest_irrep"
+
+    @override
+    def conclude(self, finished: Finished) -> tuple[dict[str, float], dict[str, Any]]:
+        """Which irreducible representations the logits of the whole table are made of.
+
+        `logits_explained` is the share that the characters of all of them explain, `irreps_found` how
+        many explain at least a twentieth, `largest_irrep` the dimension of the first of these.
+        """
+        order = group_order(self.group)
+        if finished.scores is None or order > LARGEST_LOGITS:
+            return {}, {}
+        cells = torch.arange(order * order)
+        logits = finished.scores(torch.stack([cells // order, cells % order], dim=-1))
+        shares = logit_shares(self.group, logits.view(order, order, order))
+        found, known = learned(shares), irreps(self.group)
+        metrics = {
+            "irreps_found": float(len(found)),
+            "logits_explained": sum(shares.values()),
+        }
+        if found:
+            metrics["largest_irrep"] = float(known.dimensions[known.names.index(found[0])])
+        details = {
+            "irreps": found,
+            "first_irrep": found[0] if found else "none",
+            "irrep_set": " + ".join(sorted(found)) or "none",
+            "irrep_shares": [shares[name] for name in found],
+        }
+        return metrics, details

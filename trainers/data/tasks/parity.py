@@ -1,9 +1,10 @@
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 from typing_extensions import override
 
 from trainers.data.draws import Draws
+from trainers.data.material.automaton import Automaton, extracted, minimal, same
 from trainers.data.material.lengths import (
     Length,
     lengths_of_sequences,
@@ -11,15 +12,23 @@ from trainers.data.material.lengths import (
     uniform_lengths,
     within,
 )
-from trainers.data.task import HOLE, Lines, SymbolTask
+from trainers.data.task import HOLE, ConcludedTask, Finished, Lines, SymbolTask
+
+_LONGEST = 12  # of training lines that are all read to find the automaton: 16,382 of them
+
+_PARITY = Automaton(first=(0, 1), after=((0, 1), (1, 0)), says=(0, 1))
 
 
-class Parity(SymbolTask):
+class Parity(SymbolTask, ConcludedTask):
     """Given bits, predict the parity of their sum, or those of the first 1, 2, ... of them.
 
     Lengths follow `law`: `uniform` makes every length of `length` equally likely, `sequences` every
     sequence of bits, so that length L has weight 2^L. Examples whose index falls into the same
     `run` have one length: with fresh data and `run` equal to the batch size, every batch has.
+    Of a finished recurrent network it concludes how many states its hidden vectors merge into over
+    all lines up to the training length (`automaton_states`), how many are left of them once those
+    that no line tells apart are one (`minimal_states`; two suffice), and whether that automaton
+    gives the parity of every line, however long (`automaton_exact`).
     Source: van Rossem and Saxe 2025, arXiv:2507.09897, the streaming parity task.
     """
 
@@ -53,3 +62,21 @@ class Parity(SymbolTask):
     @override
     def answers_have_one_length(self) -> bool:
         return not self.every_step or self.length[0] == self.length[1]
+
+    @override
+    def conclusions(self) -> tuple[str, ...]:
+        return "automaton_states", "minimal_states", "automaton_exact"
+
+    @override
+    def conclude(self, finished: Finished) -> tuple[dict[str, float], dict[str, Any]]:
+        longest = self.length[1]
+        if finished.read is None or self.every_step or longest > _LONGEST:
+            return {}, {}
+        whole = extracted(finished.read, symbols=2, longest=longest)
+        least = minimal(whole)
+        metrics = {
+            "automaton_states": float(len(whole.says)),
+            "minimal_states": float(len(least.says)),
+            "automaton_exact": float(same(least, _PARITY)),
+        }
+        return metrics, {}

@@ -56,16 +56,27 @@ class Superposition(NumberTask, ConcludedTask):
             weight = self.features - place
         return weight * (self.active / weight.sum())
 
+    def left_out_loss(self, share: float) -> float:
+        """Loss of giving back this share of the features perfectly, the likeliest, and no other.
+
+        4/3, the mean square of a number uniform on (0, 2), times the p_i of the others: the theory
+        of weak superposition, whose asymptotic form is width^-(alpha - 1).
+        Source: Liu, Liu and Gore 2025, arXiv:2505.10465.
+        """
+        first = round(share * self.features)
+        return 4 / 3 * float(self.probabilities()[first:].sum()) / self.features
+
     @override
     def conclusions(self) -> tuple[str, ...]:
-        return ("represented_share",)
+        return "represented_share", "left_out_loss"
 
     @override
     def conclude(self, finished: Finished) -> tuple[dict[str, float], dict[str, Any]]:
         weight = finished.weights.get("weight")
         if weight is None:  # another model than a tied autoencoder
             return {}, {}
-        return {"represented_share": represented(weight)}, {}
+        share = represented(weight)
+        return {"represented_share": share, "left_out_loss": self.left_out_loss(share)}, {}
 
     @override
     def samples(self, draws: Draws) -> Samples:
