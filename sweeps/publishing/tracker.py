@@ -272,16 +272,20 @@ def ensure_sweep_run(
 
 def log_data_sets(client: MlflowClient, run_id: str, data_sets: Sequence[DataSet]) -> None:
     """What a trial was trained and tested on; a second time changes nothing."""
-    client.log_inputs(
-        run_id,
-        [
-            DatasetInput(
-                Dataset(each.name, each.digest, SOURCE_TYPE, each.source, profile=each.profile),
-                [InputTag(MLFLOW_DATASET_CONTEXT, each.context)],
-            )
-            for each in data_sets
-        ],
-    )
+    inputs = [
+        DatasetInput(
+            Dataset(each.name, each.digest, SOURCE_TYPE, each.source, profile=each.profile),
+            [InputTag(MLFLOW_DATASET_CONTEXT, each.context)],
+        )
+        for each in data_sets
+    ]
+    try:
+        client.log_inputs(run_id, inputs)
+    except MlflowException as problem:
+        if problem.error_code != "BAD_REQUEST":
+            raise
+        # Another machine has brought the same new data at this moment; now the tracker has them.
+        client.log_inputs(run_id, inputs)
 
 
 def create_trial_run(

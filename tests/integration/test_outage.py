@@ -151,7 +151,10 @@ def test_two_machines_that_publish_the_same_trials_at_once_leave_one_run_of_each
 
     def publish(publisher: Publisher) -> None:
         together.wait()
-        publisher.publish()
+        for _ in range(10):  # a busy machine may not answer within two seconds
+            if publisher.publish().error is None:
+                return
+        raise AssertionError("expected one of ten passes to send everything")
 
     with ThreadPoolExecutor(2) as both:
         list(both.map(publish, publishers))
