@@ -1,6 +1,6 @@
 """Our side of a comparison: packs of trials of one shape, a step at a time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 
@@ -31,7 +31,8 @@ def steps_on(
 ) -> Callable[[], None]:
     """A call makes one step of every trial, always on the same examples."""
     pack = packed(configs, device, execution)
-    return lambda: pack.step(made)
+    pack.show(made, 1, repeats=True)
+    return pack.advance
 
 
 def steps_with_data(
@@ -42,17 +43,12 @@ def steps_with_data(
 ) -> Callable[[], None]:
     """A call makes the examples of so many steps, never the same ones again, and takes the steps."""
     pack = packed(configs, device, execution)
-    size = configs[0].batch_size
-
-    def chunk() -> Iterator[TokenBatch]:
-        made = training_batch(configs, pack.done, ahead, device)
-        assert isinstance(made, TokenBatch)
-        for step in range(ahead):
-            yield made.part(step * size, (step + 1) * size)
 
     def run() -> None:
-        for batch in chunk():
-            pack.step(batch)
+        done = [pack.done[number] for number in pack.live]
+        pack.show(training_batch(configs, done, ahead, device), ahead, repeats=False)
+        for _ in range(ahead):
+            pack.advance()
 
     return run
 
