@@ -23,6 +23,8 @@ from sweeps.spec import Sweep
 from sweeps.storage.ledger import Ledger
 
 _PAUSE_S = 2.0
+_SHARE = 0.2  # of the time, to publish in: training needs the same processors
+_LIVE_S = 10.0  # what is looked at is not older, however long a pass takes
 _LONGEST_PAUSE_S = 60.0
 _ESTIMATE_EVERY_S = 30.0  # the time that is left changes always; the tracker need not follow
 _LOOK_AGAIN_S = 30.0  # what a hanging tracker was asked it may do later, unseen by our next search
@@ -92,7 +94,7 @@ class Publisher:
         return self._with_what_is_left(done)
 
     def start(self) -> None:
-        """Publish in the background, every two seconds; less often while the tracker is away."""
+        """Publish in the background, every two to ten seconds; less often while the tracker is away."""
         self._loop = in_background(self._until_stopped)
 
     def stop(self, timeout_s: float) -> Published:
@@ -127,10 +129,15 @@ class Publisher:
     def _until_stopped(self) -> None:
         pause_s = _PAUSE_S
         while not self._stop.wait(pause_s):
+            began = time.monotonic()
             with self._one_pass:
                 self._pass()
                 reached = self._connection is not None
-            pause_s = _PAUSE_S if reached else min(2 * pause_s, _LONGEST_PAUSE_S)
+            if reached:
+                took_s = time.monotonic() - began
+                pause_s = min(max(_PAUSE_S, took_s / _SHARE), _LIVE_S)
+            else:
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     def _last_pass(self) -> Published:
         with self._one_pass:

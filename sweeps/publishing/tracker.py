@@ -24,11 +24,11 @@ from sweeps.address import DATABASES
 from sweeps.publishing import pages, published, views
 from sweeps.publishing.artifact_place import refuse_other_place
 from sweeps.publishing.datasets import SOURCE_TYPE, DataSet
+from sweeps.publishing.new_database import ensure_database
 from sweeps.publishing.provenance import FOLDER, files_of_provenance, read_provenance
 from sweeps.publishing.published import Row, Update
 from sweeps.secrets import masked
 from sweeps.spec import Sweep, resolved_text
-from sweeps.storage import durable
 from trainers.schema import InputError
 
 AWAY = (MlflowException, SQLAlchemyError, OSError)
@@ -66,7 +66,7 @@ def connect(uri: str) -> MlflowClient:
     # Every attempt to reach a server that is away; `Published.error` says it once.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     if uri.startswith("sqlite:///"):
-        durable.make_folder(Path(uri.removeprefix("sqlite:///")).parent)
+        ensure_database(uri)
     elif is_database(uri):
         _probe(uri)  # MLflow itself would try for two minutes
     return MlflowClient(tracking_uri=uri, registry_uri=uri)

@@ -23,6 +23,7 @@ from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from trainers.batches import Batch
+from trainers.cache import private_cache
 from trainers.config import TrialConfig
 from trainers.engine.ahead import batch_of, tensors_of
 from trainers.engine.execution import Execution
@@ -156,12 +157,5 @@ def use_private_cache() -> None:
     """Keep compiled code where nobody else can write, as it is believed when it is found again."""
     if _CACHE in os.environ:
         return
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = base / "lawsweep" / "compiled"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.stat()
-        private = found.st_uid == os.getuid() and not found.st_mode & 0o022
-    except OSError:  # no home, or one that is read only
-        private = False
-    os.environ[_CACHE] = str(folder) if private else tempfile.mkdtemp(prefix="lawsweep-compiled-")
+    folder = private_cache("compiled") or tempfile.mkdtemp(prefix="lawsweep-compiled-")
+    os.environ[_CACHE] = str(folder)
