@@ -31,6 +31,7 @@ KNOWN_TO = {
     },
     "mlflow": {
         "sweeps/publishing/connection.py",
+        "sweeps/publishing/new_database.py",
         "sweeps/publishing/server.py",
         "sweeps/publishing/tracker.py",
         "sweeps/tracking.py",
