@@ -1,4 +1,4 @@
-"""Shapes of `trainers` and `analysis` are checked at each call, but where tests train for long."""
+"""Shapes of `trainers` and `analysis` are checked, but in the folders whose tests train for long."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from hypothesis import settings
 from jaxtyping import config as jaxtyping_config
 from jaxtyping import install_import_hook
 
-import tests.shapes  # noqa: F401 (the hook below takes its name apart, and looks it up)
+from tests.shapes import check_again
 
 # the same examples in every run, and no limit on one of them: a busy machine is not a failure
 settings.register_profile("lawsweep", deadline=None, derandomize=True)
@@ -25,6 +25,8 @@ ANALYSIS = {
     if path.stem not in {"__init__", "__pycache__", "cli", "commands"}
 }
 install_import_hook(["trainers", *sorted(ANALYSIS)], "tests.shapes.checked")
+# until a test begins: to collect them, every process makes thousands of configs
+jaxtyping_config.update("jaxtyping_disable", True)
 
 import torch  # noqa: E402 (the hook comes before what it watches)
 
@@ -45,6 +47,7 @@ UNCHECKED = {"property", "integration", "reproduction", "chaos"}
 @pytest.fixture(autouse=True)
 def _shapes(request: pytest.FixtureRequest) -> None:
     """Shapes are checked or not, by the folder of the test."""
+    check_again()
     jaxtyping_config.update("jaxtyping_disable", not UNCHECKED.isdisjoint(request.path.parts))
 
 
