@@ -44,7 +44,7 @@ def lone_line(
     shape: Shape,
     mode: Literal["eager", "compiled"] = "eager",
     *,
-    goal: float,
+    goal: float | None,
     lasting_s: float = 3.0,
 ) -> Line:
     """One trial against one module."""
@@ -106,10 +106,10 @@ def lines() -> Iterator[Line]:
     yield pack_line("compiled", goal=2.5)
     yield alone_line()
     yield lone_line(decoder_only(2, 64, 64), goal=1.15)
-    yield lone_line(decoder_only(2, 64, 64), "compiled", goal=1.15)
+    yield lone_line(decoder_only(2, 64, 64), "compiled", goal=None)
     for shape, goal in ((both_sides(2, 128, 256), 1.3), (both_sides(2, 64, 64), 1.8)):
         yield int2int_line(shape, goal=goal)
-        yield int2int_line(shape, "compiled", goal=goal)
+        yield int2int_line(shape, "compiled", goal=None)  # of its two rows one is empty
     yield int2int_line(both_sides(1, 32, 32), goal=None)
 
 
