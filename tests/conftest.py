@@ -1,6 +1,7 @@
 """Shapes of `trainers` and `analysis` are checked, but in the folders whose tests train for long."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,9 @@ ANALYSIS = {
 install_import_hook(["trainers", *sorted(ANALYSIS)], "tests.shapes.checked")
 # until a test begins: to collect them, every process makes thousands of configs
 jaxtyping_config.update("jaxtyping_disable", True)
+
+# a shell starts what runs in its background deaf to Ctrl-C, and tests send that to their children
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import torch  # noqa: E402 (the hook comes before what it watches)
 
