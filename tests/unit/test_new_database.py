@@ -60,6 +60,13 @@ def test_one_that_is_there_stays_as_it_is(tmp_path):
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_one_in_memory_is_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for address in ("sqlite://", "sqlite:///:memory:"):
+        ensure_database(address)
+    assert not list(tmp_path.iterdir())
+
+
 def test_one_that_is_not_whole_is_not_there(tmp_path, cache, monkeypatch):
     def break_off(engine) -> None:
         engine.connect().close()
