@@ -12,6 +12,8 @@ def small_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The storage of the small sweep trained in one go, in one process, without Ray."""
     folder = tmp_path_factory.mktemp("alone")
     storage = folder / "storage"
-    ran = sweeping.run("launch", sweeping.write_sweep(folder), "--storage", storage, "--inline")
+    ran = sweeping.run_here(
+        "launch", sweeping.write_sweep(folder), "--storage", storage, "--inline"
+    )
     assert ran.returncode == 0, ran.stderr
     return storage

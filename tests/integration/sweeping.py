@@ -1,34 +1,42 @@
 """What the integration tests share: a small real sweep, launched by the real command."""
 
+import io
+import json
 import os
 import subprocess
 import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import torch
 from mlflow import MlflowClient
 
+from analysis.cli import main
 from sweeps.storage.ledger import Ledger
 from trainers.checkpoint import newest_checkpoint
 
-SWEEP = """\
+STEPS, POINTS, TRIALS = 300, 50, 8
+SWEEP = f"""\
 name: small
 trial:
-  task: {kind: gcd, largest: 10_000, top_class: 10}
-  encoding: {kind: digits, base: 10}
-  model: {kind: transformer, width: 16, heads: 2}
-  optimizer: {kind: adam, lr: 3.0e-3, schedule: cosine, clip: 1.0}
+  task: {{kind: gcd, largest: 10_000, top_class: 10}}
+  encoding: {{kind: digits, base: 10}}
+  model: {{kind: transformer, width: 16, heads: 2}}
+  optimizer: {{kind: adam, lr: 3.0e-3, schedule: cosine, clip: 1.0}}
   batch_size: 32
-  budget: {steps: 300}
-  evaluation: {points: 50, examples: 50, class_examples: 2}
+  budget: {{steps: {STEPS}}}
+  evaluation: {{points: {POINTS}, examples: 20, class_examples: 2}}
 axes:
-  - {kind: values, field: encoding.base, values: [10, 30]}
-  - {kind: values, field: optimizer.lr, values: [1.0e-3, 3.0e-3]}
+  - {{kind: values, field: encoding.base, values: [10, 30]}}
+  - {{kind: values, field: optimizer.lr, values: [1.0e-3, 3.0e-3]}}
 replicates: 2
-objective: {metric: accuracy, mode: max}
+objective: {{metric: accuracy, mode: max}}
 """
-TRIALS, POINTS = 8, 50
+
+AS_IMPORTANT = {"RAY_worker_niceness": "0"}
+"""Ray's workers are as important as the tests beside them, which else leave them next to nothing."""
 
 
 def write_sweep(folder: Path) -> Path:
@@ -44,10 +52,26 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 def run(*arguments: str | Path, timeout_s: float = 200) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end."""
-    return subprocess.run(
-        command(*arguments), capture_output=True, text=True, timeout=timeout_s, env=environment()
-    )
+    """Run the command to its end; one that takes longer fails with all that it said."""
+    try:
+        return subprocess.run(
+            command(*arguments),
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            env=environment(),
+        )
+    except subprocess.TimeoutExpired as error:
+        said = [text.decode() for text in (error.stdout, error.stderr) if isinstance(text, bytes)]
+        raise AssertionError(f"not at its end after {timeout_s} s: " + "\n".join(said)) from None
+
+
+def run_here(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the command in this process, which has imported already what takes a new one seconds."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main([str(each) for each in arguments])
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 def start(*arguments: str | Path) -> subprocess.Popen[bytes]:
@@ -63,7 +87,7 @@ def start(*arguments: str | Path) -> subprocess.Popen[bytes]:
 def environment() -> dict[str, str]:
     """One thread and no colours, and nothing of this process's Ray."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    return {**inherited, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
+    return {**inherited, **AS_IMPORTANT, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
 
 
 def keys(storage: Path) -> list[str]:
@@ -77,6 +101,25 @@ def points_written(storage: Path) -> int:
         file.read_bytes().count(b"\n")
         for file in storage.glob("trials/*/*/attempt-*/metrics.jsonl")
     )
+
+
+def training_pids(storage: Path) -> set[int]:
+    """The processes that train something that has reported, and has not ended."""
+    found = set[int]()
+    for attempt in storage.glob("trials/*/*/attempt-*"):
+        if (attempt / "metrics.jsonl").exists() and not (attempt / "outcome.json").exists():
+            found.add(json.loads((attempt / "start.json").read_text())["pid"])
+    return {pid for pid in found if Path(f"/proc/{pid}").exists()}
+
+
+def wait_until_training(storage: Path, driver: subprocess.Popen[bytes]) -> set[int]:
+    """The processes that train, once there are some."""
+    until = time.monotonic() + 120
+    while not (pids := training_pids(storage)):
+        assert driver.poll() is None, "the sweep ended before it could be disturbed"
+        assert time.monotonic() < until, "nothing was trained"
+        time.sleep(0.05)
+    return pids
 
 
 def curves(storage: Path) -> dict[str, dict[int, dict[str, str]]]:
@@ -98,7 +141,7 @@ def weights(storage: Path) -> dict[str, torch.Tensor]:
         saved, damaged = newest_checkpoint(Ledger(storage).trial(key).attempts(), key)
         assert saved is not None
         assert damaged == ()
-        assert saved.step == 300
+        assert saved.step == STEPS
         found[key] = saved.tensors["weights"]
     return found
 

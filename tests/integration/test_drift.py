@@ -98,17 +98,18 @@ def checkpoint_step(folder: TrialFolder) -> int:
 
 
 def launch(
-    sweep: Path, storage: Path, *options: str, code: Path = ROOT
+    sweep: Path, storage: Path, *options: str, code: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """The command, run from the sources below `code`."""
-    environment = {**sweeping.environment(), "PYTHONPATH": str(code)}
+    """The command, run here, or from the sources below `code`."""
     arguments = ["launch", str(sweep), "--storage", str(storage), "--inline", *options]
+    if code is None:
+        return sweeping.run_here(*arguments)
     return subprocess.run(
         [sys.executable, "-m", "analysis.cli", *arguments],
         capture_output=True,
         text=True,
         timeout=250,
-        env=environment,
+        env={**sweeping.environment(), "PYTHONPATH": str(code)},
         cwd=sweep.parent,
     )
 

@@ -1,12 +1,10 @@
 """Each cause of failure gets what it deserves: another attempt, a smaller pack, an end with a reason."""
 
-import json
 import os
 import re
 import shutil
 import signal
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from sweeps.storage.ledger import Ledger
-from sweeps.storage.left import read_left
 from tests.integration import sweeping
 from tests.integration.planted import sitecustomize as planted
 from trainers.checkpoint import find_checkpoint
@@ -42,64 +39,8 @@ objective: {metric: accuracy, mode: max}
 """
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The storage of the small sweep trained in one go, in one process, without Ray."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    storage = folder / "storage"
-    ran = sweeping.run("launch", *short(folder), "--storage", storage, "--inline")
-    assert ran.returncode == 0, ran.stderr
-    return storage
-
-
-def short(folder: Path) -> list[str | Path]:
-    """The small sweep with fewer steps, and as many points."""
-    return [sweeping.write_sweep(folder), "--set", "budget.steps=150"]
-
-
 def attempts(storage: Path) -> Iterator[Path]:
     return storage.glob("trials/*/*/attempt-*")
-
-
-def training_pids(storage: Path) -> set[int]:
-    """The processes that train something that has reported, and has not ended."""
-    found = set[int]()
-    for attempt in attempts(storage):
-        if (attempt / "metrics.jsonl").exists() and not (attempt / "outcome.json").exists():
-            found.add(json.loads((attempt / "start.json").read_text())["pid"])
-    return {pid for pid in found if Path(f"/proc/{pid}").exists()}
-
-
-def wait_until_training(storage: Path, driver: subprocess.Popen[bytes]) -> set[int]:
-    until = time.monotonic() + 120
-    while not (pids := training_pids(storage)):
-        assert driver.poll() is None, "the sweep ended before it could be disturbed"
-        assert time.monotonic() < until, "nothing was trained"
-        time.sleep(0.05)
-    return pids
-
-
-def test_a_worker_whose_machine_is_taken_away_saves_and_no_step_is_trained_twice(
-    tmp_path, undisturbed
-):
-    storage = tmp_path / "storage"
-    driver = sweeping.start("launch", *short(tmp_path), "--storage", storage)
-    told: set[int] = set()
-    for _ in range(2):
-        pids = wait_until_training(storage, driver) - told
-        for pid in pids:
-            os.kill(pid, signal.SIGTERM)
-        told |= pids
-        until = time.monotonic() + 30
-        while any(Path(f"/proc/{pid}").exists() for pid in pids):
-            assert time.monotonic() < until, "a worker did not leave"
-            time.sleep(0.05)
-    assert driver.wait(timeout=400) == 0
-    left = [found.cause for attempt in attempts(storage) if (found := read_left(attempt))]
-    assert left
-    assert set(left) == {"terminated"}
-    assert sweeping.curves(storage) == sweeping.curves(undisturbed)
-    assert sweeping.points_written(storage) == sweeping.TRIALS * sweeping.POINTS  # none twice
 
 
 def test_every_cause_of_failure_is_treated_by_itself_and_said_in_one_line(tmp_path):
@@ -137,19 +78,19 @@ def test_every_cause_of_failure_is_treated_by_itself_and_said_in_one_line(tmp_pa
 
 
 def test_a_worker_that_wakes_up_after_its_trial_was_given_to_another_ends_nothing(
-    tmp_path, undisturbed
+    tmp_path, small_alone
 ):
     """It is stopped like a machine that hangs, and goes on when all has been trained elsewhere."""
     storage = tmp_path / "storage"
-    launch = ["launch", *short(tmp_path), "--storage", storage, "--inline"]
+    launch = ["launch", sweeping.write_sweep(tmp_path), "--storage", storage, "--inline"]
     zombie = sweeping.start(*launch)
-    wait_until_training(storage, zombie)
+    sweeping.wait_until_training(storage, zombie)
     zombie.send_signal(signal.SIGSTOP)
     try:
         shutil.rmtree(storage / "sweeps")  # another machine does not see who locked it on this one
-        finished = sweeping.run(*launch)
+        finished = sweeping.run_here(*launch)
         assert finished.returncode == 0, finished.stdout + finished.stderr
-        expected, points = sweeping.curves(undisturbed), sweeping.points_written(storage)
+        expected, points = sweeping.curves(small_alone), sweeping.points_written(storage)
         assert sweeping.curves(storage) == expected
         outcomes = {file: file.read_bytes() for file in storage.glob("trials/*/*/outcome.json")}
     finally:

@@ -77,7 +77,7 @@ def starts(storage: Path) -> list[dict[str, Any]]:
 def test_two_ranks_give_what_one_process_gives(cluster, tmp_path):
     alone, storage = tmp_path / "alone", tmp_path / "storage"
     one = ["--storage", alone, "--inline", "--set", "workers.gpus_per_trial=1"]
-    assert sweeping.run("launch", written(tmp_path), *one).returncode == 0
+    assert sweeping.run_here("launch", written(tmp_path), *one).returncode == 0
 
     done = ran(launch(cluster, tmp_path), cluster.environment())
     assert done.returncode == 0, done.stdout + done.stderr
@@ -144,7 +144,7 @@ def test_a_machine_without_so_many_gpus_refuses_at_once(tmp_path):
         (["--inline"], "--inline: expected gpus_per_trial 1 beside it, got 2"),
         (["--packs-per-gpu", "2"], "expected 1 where 2 packs share a GPU, got 2"),
     ):
-        done = sweeping.run("launch", written(tmp_path), "--storage", storage, *more)
+        done = sweeping.run_here("launch", written(tmp_path), "--storage", storage, *more)
         assert done.returncode == 2, done.stdout
         assert words in done.stderr
         assert done.stderr.count("\n") == 1

@@ -108,6 +108,7 @@ def test_a_database_that_hangs_keeps_nobody_and_goes_on_where_it_was(tmp_path, d
     assert_complete(database.uri, sweep.name, records)
 
 
+@pytest.mark.slow  # a minute; `test_cluster` trains over such a server
 def test_behind_a_server_with_passwords_every_point_arrives_once(
     tmp_path, database, server, monkeypatch
 ):

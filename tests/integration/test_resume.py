@@ -1,5 +1,6 @@
-"""A driver that is killed, and a tracker that goes away, cost no trial, no metric and no bit."""
+"""Killed drivers, machines that are taken away and absent trackers cost no trial, no metric and no bit."""
 
+import os
 import random
 import signal
 import socket
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from sweeps.storage.ledger import Ledger
+from sweeps.storage.left import read_left
 from tests.integration import sweeping
 
 # a Ray cluster is started here: one at a time is enough for a machine of two cores
@@ -26,6 +28,64 @@ def wait_for_points(storage: Path, count: int, driver: subprocess.Popen[bytes]) 
         time.sleep(0.05)
 
 
+def test_preempted_interrupted_and_killed_a_sweep_loses_nothing_and_doubles_nothing(
+    tmp_path, small_alone
+):
+    storage = tmp_path / "storage"
+    launch = ["launch", sweeping.write_sweep(tmp_path), "--storage", storage, "--save-every", "0.3"]
+    driver = sweeping.start(*launch)
+    take_away(sweeping.wait_until_training(storage, driver))
+    wait_for_points(storage, 60, driver)
+    driver.send_signal(signal.SIGINT)
+    assert driver.wait(timeout=300) == 130
+    left = {found.cause for attempt in attempts(storage) if (found := read_left(attempt))}
+    assert left == {"terminated", "stopped"}
+    half = sweeping.points_written(storage)
+    assert half == sum(map(len, sweeping.curves(storage).values())), "a step was trained twice"
+    assert half < sweeping.TRIALS * sweeping.POINTS
+
+    driver = sweeping.start(*launch)
+    wait_for_points(storage, half + 40, driver)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    assert sweeping.run(*launch).returncode == 0
+    tries = [Ledger(storage).trial(key).attempts() for key in sweeping.keys(storage)]
+    assert [each for made in tries for each in made[:-1] if read_left(each) is None], "none died"
+    assert_as_if_undisturbed(storage, small_alone)
+
+    again = sweeping.run_here(*launch)
+    assert again.returncode == 0
+    assert "nothing is left to train" in again.stdout
+    assert_as_if_undisturbed(storage, small_alone)
+
+
+def attempts(storage: Path) -> list[Path]:
+    return list(storage.glob("trials/*/*/attempt-*"))
+
+
+def take_away(pids: set[int]) -> None:
+    """Tell workers that their machine goes, and wait until they have left."""
+    for pid in pids:
+        os.kill(pid, signal.SIGTERM)
+    until = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        assert time.monotonic() < until, "a worker did not leave"
+        time.sleep(0.05)
+
+
+def assert_as_if_undisturbed(storage: Path, undisturbed: Path) -> None:
+    """Every point and every weight, in the ledger and in MLflow, to the bit."""
+    expected = sweeping.curves(undisturbed)
+    assert len(expected) == sweeping.TRIALS
+    assert all(len(curve) == sweeping.POINTS for curve in expected.values())
+    assert sweeping.curves(storage) == expected
+    weights = sweeping.weights(storage)
+    for key, tensor in sweeping.weights(undisturbed).items():
+        assert torch.equal(weights[key], tensor)
+    assert sweeping.published(f"sqlite:///{storage}/mlflow.db") == expected
+
+
+@pytest.mark.slow  # a minute, as are the next two
 def test_a_driver_killed_twice_loses_nothing_and_doubles_nothing(tmp_path, small_alone):
     storage = tmp_path / "storage"
     launch = ["launch", sweeping.write_sweep(tmp_path), "--storage", storage, "--save-every", "0.3"]
@@ -42,23 +102,10 @@ def test_a_driver_killed_twice_loses_nothing_and_doubles_nothing(tmp_path, small
     finished = sweeping.run(*launch)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert interrupted, "no trial was interrupted: the test showed nothing"
-
-    expected = sweeping.curves(small_alone)
-    assert len(expected) == sweeping.TRIALS
-    assert all(len(curve) == sweeping.POINTS for curve in expected.values())
-    assert sweeping.curves(storage) == expected
-    weights = sweeping.weights(storage)
-    for key, tensor in sweeping.weights(small_alone).items():
-        assert torch.equal(weights[key], tensor)
-    assert sweeping.published(f"sqlite:///{storage}/mlflow.db") == expected
-
-    again = sweeping.run(*launch)
-    assert again.returncode == 0
-    assert "nothing is left to train" in again.stdout
-    assert sweeping.published(f"sqlite:///{storage}/mlflow.db") == expected
+    assert_as_if_undisturbed(storage, small_alone)
 
 
-@pytest.mark.slow  # `test_outage` has the shorter one
+@pytest.mark.slow
 def test_a_tracker_that_is_away_costs_no_time_and_no_point(tmp_path, small_alone):
     storage, port = tmp_path / "storage", free_port()
     uri = f"http://127.0.0.1:{port}"
@@ -85,19 +132,16 @@ def test_a_tracker_that_is_away_costs_no_time_and_no_point(tmp_path, small_alone
         driver.kill()
 
 
-@pytest.mark.parametrize(
-    ("number", "code"),
-    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
-)
-def test_a_signal_saves_everything_and_the_same_command_goes_on(
-    tmp_path, small_alone, number, code
+@pytest.mark.slow
+def test_told_to_end_the_driver_saves_everything_and_the_same_command_goes_on(
+    tmp_path, small_alone
 ):
     storage = tmp_path / "storage"
     launch = ["launch", sweeping.write_sweep(tmp_path), "--storage", storage]
     driver = sweeping.start(*launch)
     wait_for_points(storage, 60, driver)
-    driver.send_signal(number)
-    assert driver.wait(timeout=300) == code
+    driver.send_signal(signal.SIGTERM)
+    assert driver.wait(timeout=300) == 143
     half = sweeping.points_written(storage)
     finished = sweeping.run(*launch)
     assert finished.returncode == 0, finished.stdout + finished.stderr

@@ -22,7 +22,7 @@ from tests.integration import bad_values
 from tests.small_sweep import records_of, store, sweep_of, write_trial
 
 BUSY = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
-few = settings(max_examples=150, suppress_health_check=BUSY)
+few = settings(max_examples=75, suppress_health_check=BUSY)
 many = settings(max_examples=5_000, suppress_health_check=BUSY)
 
 

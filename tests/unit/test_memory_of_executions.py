@@ -105,7 +105,7 @@ def test_every_way_to_train_in_less_memory_takes_less_than_those_before_it() -> 
 
 
 def test_the_first_way_that_fits_is_taken_and_none_where_none_does() -> None:
-    trial = gcd_trial(**fields(0, 4, 64, 256), evaluation=FEW)
+    trial = gcd_trial(**fields(0, 2, 64, 256), evaluation=FEW)
     whole = training_bytes([trial])
     assert fitting_execution([trial], "cpu", whole) == Execution()
     assert fitting_execution([trial], "cpu", whole - 1) == Execution(parts=2)

@@ -177,7 +177,7 @@ def test_a_pack_without_memory_is_tried_in_half_then_alone_in_less_and_then_its_
 
     monkeypatch.setattr(loop, "training_batch", full)
     (first, *_) = configs()  # few examples: each half of a batch is one more way to save memory
-    four = [first.model_copy(update={"seed": seed, "batch_size": 4}) for seed in range(4)]
+    four = [first.model_copy(update={"seed": seed, "batch_size": 2}) for seed in range(4)]
     assert len(list(training(ledger, four))) == 4
     assert sizes[:2] == [4, 2]
     assert set(sizes[2:]) == {1}  # the two behind have as little, and are not tried together

@@ -130,6 +130,7 @@ def test_a_target_that_the_smallest_run_has_met_is_said_to_be_met():
     assert always.text.startswith("loss 1.0e9 is met at every x of the runs")
 
 
+@pytest.mark.slow  # half a minute
 def test_the_interval_of_the_scale_covers_the_truth():
     truth, inside = (8 / 0.15) ** (1 / 0.4), 0
     for seed in range(100):
