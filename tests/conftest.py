@@ -44,6 +44,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "integration" not in item.path.parts)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse versions of pytest and xdist that do not keep the tests of a group together."""
+    if getattr(session.config.option, "loadgroup", False):
+        groups = [each for each in session.items if each.get_closest_marker("xdist_group")]
+        lost = [each.nodeid for each in groups if "@" not in each.nodeid]
+        assert not lost, f"xdist knows no group of {lost[0]}: install with constraints.txt"
+
+
 # what these call is checked in the unit and conformance tests, and checking takes longer than training
 UNCHECKED = {"property", "integration", "reproduction", "chaos"}
 

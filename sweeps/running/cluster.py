@@ -62,6 +62,8 @@ def cluster(address: str | None, workers: int) -> Iterator[None]:
         if address is None:
             # in no file; Ray would write one that everybody can read
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+            # as important as the command itself; Ray's 15 leaves them nothing beside busy neighbours
+            os.environ.setdefault("RAY_worker_niceness", "0")
             ray.init(
                 address="local",  # whatever RAY_ADDRESS says
                 num_cpus=workers,

@@ -80,7 +80,7 @@ class RayCluster:
             "RAY_USAGE_STATS_ENABLED": "0",
             "OMP_NUM_THREADS": "1",
             "COLUMNS": "100",
-            "RAY_worker_niceness": "0",  # as important as the tests beside it
+            "RAY_worker_niceness": "0",  # as an embedded cluster has it
             **_QUICK_DEATHS,
         }
 

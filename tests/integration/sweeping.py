@@ -35,9 +35,6 @@ replicates: 2
 objective: {{metric: accuracy, mode: max}}
 """
 
-AS_IMPORTANT = {"RAY_worker_niceness": "0"}
-"""Ray's workers are as important as the tests beside them, which else leave them next to nothing."""
-
 
 def write_sweep(folder: Path) -> Path:
     """The small sweep as a file."""
@@ -51,7 +48,7 @@ def command(*arguments: str | Path) -> list[str]:
     return [str(Path(sys.executable).with_name("lawsweep")), *map(str, arguments)]
 
 
-def run(*arguments: str | Path, timeout_s: float = 200) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str | Path, timeout_s: float = 400) -> subprocess.CompletedProcess[str]:
     """Run the command to its end; one that takes longer fails with all that it said."""
     try:
         return subprocess.run(
@@ -87,7 +84,7 @@ def start(*arguments: str | Path) -> subprocess.Popen[bytes]:
 def environment() -> dict[str, str]:
     """One thread and no colours, and nothing of this process's Ray."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    return {**inherited, **AS_IMPORTANT, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
+    return {**inherited, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
 
 
 def keys(storage: Path) -> list[str]:
@@ -114,7 +111,7 @@ def training_pids(storage: Path) -> set[int]:
 
 def wait_until_training(storage: Path, driver: subprocess.Popen[bytes]) -> set[int]:
     """The processes that train, once there are some."""
-    until = time.monotonic() + 120
+    until = time.monotonic() + 240
     while not (pids := training_pids(storage)):
         assert driver.poll() is None, "the sweep ended before it could be disturbed"
         assert time.monotonic() < until, "nothing was trained"

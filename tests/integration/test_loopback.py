@@ -106,7 +106,7 @@ def test_the_embedded_cluster_listens_on_loopback_alone_and_asks_for_a_token(tmp
         launch, env={**sweeping.environment(), **others}, stdout=subprocess.DEVNULL
     )
     try:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 240
         while sweeping.points_written(storage) == 0:
             assert time.monotonic() < until, "no points came"
             time.sleep(0.1)
@@ -116,5 +116,8 @@ def test_the_embedded_cluster_listens_on_loopback_alone_and_asks_for_a_token(tmp
         assert addresses <= LOOPBACK
         assert asked_as_a_stranger(gcs_address(descendants(driver.pid))) == "closed"
         assert not (tmp_path / ".ray").exists()  # the token is in no file
+        workers = sweeping.wait_until_training(storage, driver)
+        priorities = {os.getpriority(os.PRIO_PROCESS, pid) for pid in workers}
+        assert priorities == {os.getpriority(os.PRIO_PROCESS, driver.pid)}  # Ray's own would be 15
     finally:
         assert driver.wait(timeout=400) == 0

@@ -231,7 +231,7 @@ def test_a_driver_trains_on_and_ends_well_while_the_server_hangs_or_is_gone(tmp_
     arguments = (sweeping.write_sweep(tmp_path), "--storage", storage, "--tracking", server.uri)
     driver = sweeping.start("launch", *arguments, "--inline")
     try:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 240
         while sweeping.points_written(storage) < 60:
             assert time.monotonic() < until
             assert driver.poll() is None

@@ -112,7 +112,7 @@ def test_a_killed_run_goes_on_with_the_same_command_and_trains_nothing_twice(
     arguments = ("reproduce", "--inline", "--catalogue", catalogue, "--storage", tmp_path / "st")
     process = sweeping.start(*arguments)
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while len(ended := outcomes(tmp_path)) < 2 and time.monotonic() < deadline:
             time.sleep(0.02)
     finally:

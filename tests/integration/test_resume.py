@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(900)]
 
 
 def wait_for_points(storage: Path, count: int, driver: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 120
+    until = time.monotonic() + 240
     while sweeping.points_written(storage) < count:
         assert driver.poll() is None, "the sweep ended before it could be disturbed"
         assert time.monotonic() < until, "no points came"
@@ -67,7 +67,7 @@ def take_away(pids: set[int]) -> None:
     """Tell workers that their machine goes, and wait until they have left."""
     for pid in pids:
         os.kill(pid, signal.SIGTERM)
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while any(Path(f"/proc/{pid}").exists() for pid in pids):
         assert time.monotonic() < until, "a worker did not leave"
         time.sleep(0.05)
@@ -185,7 +185,7 @@ def start_server(folder: Path, port: int) -> subprocess.Popen[bytes]:
         env={**sweeping.environment(), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         start_new_session=True,
     )
-    until = time.monotonic() + 120
+    until = time.monotonic() + 240
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
