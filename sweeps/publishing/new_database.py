@@ -23,7 +23,7 @@ def ensure_database(uri: str) -> None:
         OSError: they cannot be made.
     """
     name = make_url(uri).database
-    if name is None or name in ("", ":memory:") or Path(name).exists():
+    if not name or name == ":memory:" or Path(name).exists():
         return
     file = Path(name)
     durable.make_folder(file.parent)

@@ -100,10 +100,15 @@ def points_written(storage: Path) -> int:
     )
 
 
+def attempts(storage: Path) -> list[Path]:
+    """The folders of all attempts at all trials."""
+    return list(storage.glob("trials/*/*/attempt-*"))
+
+
 def training_pids(storage: Path) -> set[int]:
     """The processes that train something that has reported, and has not ended."""
     found = set[int]()
-    for attempt in storage.glob("trials/*/*/attempt-*"):
+    for attempt in attempts(storage):
         if (attempt / "metrics.jsonl").exists() and not (attempt / "outcome.json").exists():
             found.add(json.loads((attempt / "start.json").read_text())["pid"])
     return {pid for pid in found if Path(f"/proc/{pid}").exists()}

@@ -39,10 +39,6 @@ objective: {metric: accuracy, mode: max}
 """
 
 
-def attempts(storage: Path) -> Iterator[Path]:
-    return storage.glob("trials/*/*/attempt-*")
-
-
 def test_every_cause_of_failure_is_treated_by_itself_and_said_in_one_line(tmp_path):
     storage, deaths, file = tmp_path / "storage", tmp_path / "deaths", tmp_path / "small.yaml"
     deaths.mkdir()
@@ -148,7 +144,7 @@ def test_a_full_disk_is_one_line_and_the_sweep_goes_on_once_there_is_room(
     (line,) = [line for line in filled.stdout.splitlines() if "could not write" in line]
     assert re.search(r"stopped: \S+: could not write [\d,]+ bytes: no space left on device", line)
     assert "Traceback" not in filled.stdout + filled.stderr
-    begun = len(list(attempts(storage)))
+    begun = len(sweeping.attempts(storage))
     assert begun <= sweeping.TRIALS  # none was tried again and again
     damaged = [
         found.damaged

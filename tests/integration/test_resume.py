@@ -38,7 +38,7 @@ def test_preempted_interrupted_and_killed_a_sweep_loses_nothing_and_doubles_noth
     wait_for_points(storage, 60, driver)
     driver.send_signal(signal.SIGINT)
     assert driver.wait(timeout=300) == 130
-    left = {found.cause for attempt in attempts(storage) if (found := read_left(attempt))}
+    left = {found.cause for attempt in sweeping.attempts(storage) if (found := read_left(attempt))}
     assert left == {"terminated", "stopped"}
     half = sweeping.points_written(storage)
     assert half == sum(map(len, sweeping.curves(storage).values())), "a step was trained twice"
@@ -56,10 +56,6 @@ def test_preempted_interrupted_and_killed_a_sweep_loses_nothing_and_doubles_noth
     assert again.returncode == 0
     assert "nothing is left to train" in again.stdout
     assert_as_if_undisturbed(storage, small_alone)
-
-
-def attempts(storage: Path) -> list[Path]:
-    return list(storage.glob("trials/*/*/attempt-*"))
 
 
 def take_away(pids: set[int]) -> None:

@@ -230,7 +230,7 @@ def test_twenty_thousand_tables_give_an_answer_or_one_line(
 
 
 @pytest.mark.slow
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(table=laws_of_nature(), asked=COMMANDS)
 def test_a_report_is_written_whole_or_not_at_all(table: bytes, asked: tuple[str, list[str]]):
     _told(asked[0], table, asked[1], True, False)
