@@ -69,6 +69,9 @@ class Field:
     driver: subprocess.Popen[bytes] | None = None
     starts: int = 0
     exits: list[int] = field(default_factory=list[int])
+    _read: dict[Path, tuple[int, set[bytes]]] = field(
+        default_factory=dict[Path, tuple[int, set[bytes]]]
+    )  # the size of each curve and its steps: of thousands, few grow between two looks
 
     def start_driver(self) -> None:
         """The same command again: that is all that resuming is."""
@@ -101,9 +104,12 @@ class Field:
     def _steps(self) -> Mapping[Path, set[bytes]]:
         found: dict[Path, set[bytes]] = {}
         for file in self.storage.glob("trials/*/*/attempt-*/metrics.jsonl"):
-            steps = found.setdefault(file.parent.parent, set())
-            # `{"step":123,` stands at the same place of each line: no need to parse all of it
-            steps |= {line[9 : line.find(b",")] for line in file.read_bytes().splitlines()[:-1]}
+            size = file.stat().st_size
+            if file not in self._read or self._read[file][0] != size:
+                # `{"step":123,` stands at the same place of each line: no need to parse all of it
+                lines = file.read_bytes().splitlines()[:-1]
+                self._read[file] = size, {line[9 : line.find(b",")] for line in lines}
+            found.setdefault(file.parent.parent, set()).update(self._read[file][1])
         return found
 
 
