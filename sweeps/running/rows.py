@@ -140,7 +140,7 @@ class Rows:
             try:
                 event = next(events, None)
             except Exception as error:  # noqa: BLE001 - a task or a model may raise anything
-                self.problem = _problem(error)
+                self.problem = problem_of(error)
                 return
             while self._ended:
                 yield self._ended.popleft()
@@ -228,7 +228,8 @@ class Rows:
         return self.last[key].step if key in self.last else 0
 
 
-def _problem(error: Exception) -> Problem:
+def problem_of(error: Exception) -> Problem:
+    """What became of a pack that raised this, and whether it was memory that ran out."""
     words = str(error)
     is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError)

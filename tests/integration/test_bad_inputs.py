@@ -305,6 +305,9 @@ def test_a_bad_value_is_refused_at_its_place(place, value, capsys):
     refused(["launch", "bad.yaml", "--inline", "--yes"], "", capsys)
 
 
+shared = pytest.mark.xdist_group("damaged")  # what is trained once
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ledger with trials that have ended."""
@@ -332,6 +335,7 @@ BAD_FILES = [
 ]
 
 
+@shared
 @pytest.mark.parametrize(("file", "name"), BAD_FILES, ids=[" ".join(pair) for pair in BAD_FILES])
 def test_a_damaged_ledger_is_refused_in_a_line_that_names_the_file(file, name, trained, capsys):
     path = bad.files_of(trained)[file]
@@ -360,6 +364,7 @@ def contents_of(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@shared
 def test_a_damaged_trial_hides_no_other_from_who_asks_where_a_sweep_stands(trained, capsys):
     path = bad.files_of(trained)["outcome.json"]
     good = path.read_bytes()

@@ -48,6 +48,15 @@ def _impatient(monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
 
 
+@pytest.fixture(autouse=True)
+def _answering(server):
+    """A test that failed while the server was away fails alone."""
+    yield
+    if server.process is None:
+        server.start()
+    server.thaw()
+
+
 class Growing:
     """Trials that report a point at a time, all of them in step, until they end."""
 
@@ -226,7 +235,10 @@ def _is_locked(publisher: Publisher) -> bool:
     return publisher._has_turn
 
 
-def test_a_driver_trains_on_and_ends_well_while_the_server_hangs_or_is_gone(tmp_path, server):
+def test_a_driver_trains_on_and_ends_well_while_the_server_hangs_or_is_gone(
+    tmp_path, server, monkeypatch
+):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     storage = tmp_path / "storage"
     arguments = (sweeping.write_sweep(tmp_path), "--storage", storage, "--tracking", server.uri)
     driver = sweeping.start("launch", *arguments, "--inline")
@@ -246,10 +258,8 @@ def test_a_driver_trains_on_and_ends_well_while_the_server_hangs_or_is_gone(tmp_
     finally:
         driver.kill()
         driver.wait()
-    gaps = longest_gaps(storage, away_ms)
-    print(f"longest gap between two reports: {gaps[0]:.3f} s before, {gaps[1]:.3f} s while away")
-    # a busy machine alone makes gaps; those are what the time before the outage shows
-    assert gaps[1] < 1.0 + gaps[0]
+    # an answer that training waits for takes 20 s; how short gaps are on a quiet machine, chaos measures
+    assert longest_gap_s(storage, away_ms) < 10
     server.start()
     synced = sweeping.run("sync", "small", *arguments[1:])
     assert synced.returncode == 0, synced.stderr
@@ -265,18 +275,14 @@ def test_a_driver_trains_on_and_ends_well_while_the_server_hangs_or_is_gone(tmp_
 WATCHED = ("loss", "test_loss", "accuracy")
 
 
-def longest_gaps(storage: Path, away_ms: float) -> tuple[float, float]:
-    """The longest time in s between two reports of one trial: before the outage, and in it."""
-    before, since = 0.0, 0.0
+def longest_gap_s(storage: Path, away_ms: float) -> float:
+    """The longest time between two reports of one trial, of which the later came after `away_ms`."""
+    longest = 0.0
     for key in sweeping.keys(storage):
         times = [point.time_ms for point in Ledger(storage).trial(key).points()]
-        for one, next_one in itertools.pairwise(times):
-            gap_s = (next_one - one) / 1_000
-            if next_one < away_ms:
-                before = max(before, gap_s)
-            else:
-                since = max(since, gap_s)
-    return before, since
+        gaps = (later - one for one, later in itertools.pairwise(times) if later > away_ms)
+        longest = max(longest, *gaps, 0.0)
+    return longest / 1_000
 
 
 def test_a_server_shows_the_report_and_answers_to_its_own_names_alone(tmp_path, server):

@@ -21,6 +21,8 @@ from trainers.loop import train
 from trainers.models.stack import Layout
 from trainers.result import Ended, Reported, Saved
 
+pytestmark = pytest.mark.xdist_group("ranks")  # they share three processes
+
 CPU = torch.device("cpu")
 
 FOLLOWER = """

@@ -236,7 +236,7 @@ def trains(config: TrialConfig) -> None:
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 
-@settings(max_examples=150, suppress_health_check=CHECKS)
+@settings(max_examples=75, suppress_health_check=CHECKS)
 @given(fields=trials())
 def test_any_fields_are_refused_in_one_line_or_make_a_trial_that_trains(fields: Fields) -> None:
     holds(fields)

@@ -210,7 +210,7 @@ def _told(command: str, table: bytes, options: Sequence[str], report: bool, as_j
                 json.loads(printed, parse_constant=_refused_constant)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(table=tables, asked=COMMANDS, as_json=st.booleans())
 def test_any_table_gives_an_answer_or_one_line(
     table: bytes, asked: tuple[str, list[str]], as_json: bool

@@ -266,7 +266,7 @@ class Storage(RuleBasedStateMachine):
 
 class TestStorage(Storage.TestCase):
     settings = settings(
-        max_examples=60, stateful_step_count=25, report_multiple_bugs=False, phases=PHASES
+        max_examples=30, stateful_step_count=25, report_multiple_bugs=False, phases=PHASES
     )
 
 

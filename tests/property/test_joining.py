@@ -70,7 +70,7 @@ def halfway(shape: str, order: str, number: int, execution: Execution) -> Histor
     return run([config], execution=execution, should_stop=after(1))[config.key()]
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     execution=st.sampled_from([EAGER, WHOLE]),
     shape=st.sampled_from(sorted(SHAPES)),

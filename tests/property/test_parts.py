@@ -44,7 +44,7 @@ def test_the_parts_of_a_batch_are_all_of_it_in_order_and_none_is_empty() -> None
         assert torch.equal(joined, batch.answer)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(row=st.sampled_from(SMALL), parts=st.integers(1, 9), recompute=st.booleans())
 def test_parts_and_layers_made_again_change_nothing_but_the_rounding(
     row: Row, parts: int, recompute: bool

@@ -17,7 +17,7 @@ from analysis.runs import Runs
 
 LAW = find_law("chinchilla")
 INPUTS = {"params": "params", "tokens": "tokens"}
-COUNT, FEW, STARTS = 200, 20, 40
+COUNT, FEW, STARTS = 200, 10, 40
 TROUBLES = ("line", "levels", "no floor", "logarithm", "steep", "lever")
 HIGHEST = 20.0  # of the box that both sides search, for the three amplitudes
 

@@ -165,15 +165,20 @@ def test_an_exception_of_one_trial_costs_the_others_of_its_pack_nothing(
         RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate"),
     ],
 )
+def test_what_python_a_gpu_and_a_processor_say_is_out_of_memory(error):
+    assert rows.problem_of(error).is_memory
+    assert not rows.problem_of(RuntimeError("no such kernel")).is_memory
+
+
 def test_a_pack_without_memory_is_tried_in_half_then_alone_in_less_and_then_its_trials_fail(
-    tmp_path, monkeypatch, error
+    tmp_path, monkeypatch
 ):
     ledger = Ledger(tmp_path)
     sizes: list[int] = []
 
     def full(some: list[TrialConfig], *others: Any) -> object:
         sizes.append(len(some))
-        raise error
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.")
 
     monkeypatch.setattr(loop, "training_batch", full)
     (first, *_) = configs()  # few examples: each half of a batch is one more way to save memory

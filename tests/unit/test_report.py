@@ -32,6 +32,8 @@ from analysis.study import study
 from analysis.trials import as_runs
 from tests.sweep_trials import MadeTrial, gcd_sweep, gcd_trials, width_sweep, width_trials
 
+pytestmark = pytest.mark.xdist_group("report")  # they share one page
+
 PUBLISHED = Path(__file__).parent.parent / "data/chinchilla_epoch_245.csv"
 EVIL = "<img src=x onerror=alert(1)> \"' & $x_1$ </pre><script>alert(2)</script>"
 
