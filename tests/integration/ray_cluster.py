@@ -44,9 +44,7 @@ class RayCluster:
         self.home = Path(tempfile.mkdtemp(prefix="rc-", dir="/tmp"))
         self.token = secrets.token_hex(32) if with_token else None
         if self.token is not None:
-            self.token_file.parent.mkdir(mode=0o700)
-            self.token_file.touch(mode=0o600)
-            self.token_file.write_text(self.token)
+            write_token(self.home, self.token)
         with (self.home / "cluster.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, __file__],
@@ -65,23 +63,14 @@ class RayCluster:
 
     @property
     def token_file(self) -> Path:
-        """Where Ray looks for the token: in the home folder of the cluster's user."""
-        return self.home / ".ray" / "auth_token"
+        """Where Ray looks for the token."""
+        return _token_file(self.home)
 
     def environment(self) -> dict[str, str]:
         """What a driver on this cluster needs: its home, its token, and loopback as its address."""
-        inherited = {name: value for name, value in os.environ.items() if name[:4] != "RAY_"}
         return {
-            **inherited,
-            "HOME": str(self.home),
-            "RAY_TMPDIR": str(self.home),
-            "RAY_AUTH_MODE": "disabled" if self.token is None else "token",
+            **environment_of(self.home, with_token=self.token is not None),
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "OMP_NUM_THREADS": "1",
-            "COLUMNS": "100",
-            "RAY_worker_niceness": "0",  # as an embedded cluster has it
-            **_QUICK_DEATHS,
         }
 
     def add_node(self, **node: Any) -> int:
@@ -145,6 +134,34 @@ class RayCluster:
         if not answer:
             raise RuntimeError((self.home / "cluster.log").read_text()[-4_000:])
         return json.loads(answer)
+
+
+def environment_of(home: Path, *, with_token: bool) -> dict[str, str]:
+    """That of all processes of a cluster whose user has this home, which may hold a token."""
+    inherited = {name: value for name, value in os.environ.items() if name[:4] != "RAY_"}
+    return {
+        **inherited,
+        "HOME": str(home),
+        "RAY_TMPDIR": str(home),
+        "RAY_AUTH_MODE": "token" if with_token else "disabled",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "OMP_NUM_THREADS": "1",
+        "COLUMNS": "100",
+        "RAY_worker_niceness": "0",  # as an embedded cluster has it
+        **_QUICK_DEATHS,
+    }
+
+
+def write_token(home: Path, token: str) -> None:
+    """Give the cluster's user a token."""
+    file = _token_file(home)
+    file.parent.mkdir(mode=0o700)
+    file.touch(mode=0o600)
+    file.write_text(token)
+
+
+def _token_file(home: Path) -> Path:
+    return home / ".ray" / "auth_token"
 
 
 def _kill(pid: int) -> None:
