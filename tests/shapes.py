@@ -14,7 +14,7 @@ from typing import Any
 from beartype import BeartypeConf, beartype
 
 _typed = beartype(conf=BeartypeConf(is_pep484_tower=True))
-_ENOUGH = 10  # checks of a function in one test, of its arguments and of what it gives
+_ENOUGH = 4  # checks of a function in one test, of its arguments and of what it gives
 _checks: Counter[tuple[str, str]] = Counter()
 _left_alone: list[FunctionType] = []
 

@@ -5,7 +5,8 @@
 The undisturbed run is made first, in this machine's own process. The campaign then starts a Ray cluster,
 an MLflow server and the driver `lawsweep launch`, and lets a seeded nemesis kill, freeze and damage until
 every trial has ended. `checker` compares what lies on the disk and in MLflow; it shares no code with
-the package. Exit code 0 when nothing was lost, doubled or changed.
+the package. Exit code 0 when nothing was lost, doubled or changed. With `--folder` a campaign that was
+itself ended goes on there with the same command; times are then those of the last one.
 """
 
 import argparse
@@ -88,6 +89,13 @@ class Field:
             )
         self.starts += 1
 
+    def end(self) -> None:
+        """The driver and the cluster are gone, whatever they were doing."""
+        if self.driver is not None:
+            self.driver.kill()
+            self.driver.wait()
+        self.cluster.stop()
+
     def new_cluster(self) -> None:
         """The whole cluster dies, head and all; another one takes its place."""
         self.cluster.stop()
@@ -122,8 +130,10 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=64, help="a multiple of four")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, help="where the figures go as JSON")
+    parser.add_argument("--folder", type=Path, help="where all of it lies, and goes on")
     given = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="lawsweep-chaos-"))
+    folder = given.folder or Path(tempfile.mkdtemp(prefix="lawsweep-chaos-"))
+    folder.mkdir(exist_ok=True)
     console = Console()
     verdict, figures = campaign(folder, given.kills, given.trials, given.seed, console)
     console.print(_table(figures))
@@ -132,7 +142,8 @@ def main() -> None:
     if not verdict.is_clean:
         console.print(f"what was found stays in {folder}", *verdict.problems[:20], sep="\n  ")
         sys.exit(1)
-    shutil.rmtree(folder)
+    if given.folder is None:
+        shutil.rmtree(folder)
 
 
 def campaign(
@@ -154,8 +165,8 @@ def campaign(
     with ExitStack() as stack:
         server = stack.enter_context(over_sqlite(folder / "tracker"))
         struck = Field(folder / "storage", sweep, folder / "driver.log", server, RayCluster())
-        stack.callback(lambda: struck.cluster.stop())
-        nemesis = Nemesis(struck, seed)
+        stack.callback(struck.end)
+        nemesis = Nemesis(struck, seed, folder / "nemesis.json")
         struck_s = _until_all_ended(struck, nemesis, kills, trials, console)
         stall_s = longest_stall_s(struck.cluster, server, folder)
         nemesis.heal()

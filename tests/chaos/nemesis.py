@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -33,15 +34,25 @@ _WEIGHTS = {
 class Nemesis:
     """Strikes one fault at a time; `mend` brings back what has been away long enough."""
 
-    def __init__(self, struck: Field, seed: int) -> None:
-        self.kills: Counter[str] = Counter()
-        self.damages: Counter[str] = Counter()
+    def __init__(self, struck: Field, seed: int, memory: Path) -> None:
+        known = json.loads(memory.read_text()) if memory.exists() else {"kills": {}, "damages": {}}
+        self.kills: Counter[str] = Counter(known["kills"])
+        self.damages: Counter[str] = Counter(known["damages"])
         self._struck = struck
-        self._random = random.Random(seed)
+        self._memory = memory
+        # a campaign that goes on does not strike in the same order again
+        self._random = random.Random(seed + sum(self.kills.values()))
         self._server_back: tuple[float, Callable[[], None]] | None = None
 
     def strike(self) -> None:
         """The next fault; one that finds nothing to strike is passed over."""
+        self._strike()
+        text = json.dumps({"kills": self.kills, "damages": self.damages})
+        beside = self._memory.with_suffix(".new")
+        beside.write_text(text)
+        beside.replace(self._memory)
+
+    def _strike(self) -> None:
         (kind,) = self._random.choices(list(_WEIGHTS), list(_WEIGHTS.values()))
         match kind:
             case "damage":

@@ -1,5 +1,6 @@
 """Balanced brackets by removing neighbouring pairs until none is left."""
 
+from itertools import accumulate
 from typing import Any
 
 VARIANTS: list[dict[str, Any]] = [
@@ -27,10 +28,7 @@ def balanced(
     line: list[str], opening: tuple[str, ...], closing: tuple[str, ...], depth: int | None
 ) -> bool:
     """Whether nothing is left when neighbouring pairs go, and no more than `depth` are open."""
-    open_now = [
-        sum((one in opening) - (one in closing) for one in line[:end])
-        for end in range(1, len(line) + 1)
-    ]
+    open_now = accumulate((one in opening) - (one in closing) for one in line)
     if depth is not None and max(open_now, default=0) > depth:
         return False
     pairs = set(zip(opening, closing, strict=True))
