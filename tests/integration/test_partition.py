@@ -27,6 +27,7 @@ pytestmark = [
 ]
 
 PORT = 6380
+LONGER = ("--set", "budget.steps=1500")  # than it takes until a node is missed
 RAY = Path(sys.executable).with_name("ray")
 ALL_ARE_THERE = """\
 import sys, time
@@ -84,13 +85,12 @@ def joined() -> Iterator[Joined]:
         yield cluster
 
 
-def test_a_node_that_is_cut_off_and_comes_back_loses_and_doubles_nothing(
-    joined, small_alone, tmp_path
-):
-    storage = tmp_path / "storage"
+def test_a_node_that_is_cut_off_and_comes_back_loses_and_doubles_nothing(joined, tmp_path):
+    launch = ["launch", sweeping.write_sweep(tmp_path), *LONGER]
+    storage, alone = tmp_path / "storage", tmp_path / "alone"
     driver = subprocess.Popen(
         joined.head.command(
-            *sweeping.command("launch", sweeping.write_sweep(tmp_path), "--storage", storage),
+            *sweeping.command(*launch, "--storage", storage),
             *("--address", joined.address, "--save-every", "0.5"),
         ),
         env=joined.environment,
@@ -109,11 +109,13 @@ def test_a_node_that_is_cut_off_and_comes_back_loses_and_doubles_nothing(
     time.sleep(30)
     lost.join()
     assert driver.wait(timeout=400) == 0, driver.communicate()[1]
-    expected = sweeping.curves(small_alone)
+    ran = sweeping.run_here(*launch, "--storage", alone, "--inline")
+    assert ran.returncode == 0, ran.stderr
+    expected = sweeping.curves(alone)
     assert sweeping.curves(storage) == expected
     assert sweeping.published(tracker_uri(None, storage)) == expected
     assert {key: Ledger(storage).trial(key).outcome() for key in expected} == {
-        key: Ledger(small_alone).trial(key).outcome() for key in expected
+        key: Ledger(alone).trial(key).outcome() for key in expected
     }
     attempts = [len(Ledger(storage).trial(key).attempts()) for key in sweeping.keys(storage)]
     assert max(attempts) > 1, "no trial was begun again: the test showed nothing"
