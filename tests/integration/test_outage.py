@@ -281,7 +281,7 @@ def longest_gap_s(storage: Path, away_ms: float) -> float:
     for key in sweeping.keys(storage):
         times = [point.time_ms for point in Ledger(storage).trial(key).points()]
         gaps = (later - one for one, later in itertools.pairwise(times) if later > away_ms)
-        longest = max(longest, *gaps, 0.0)
+        longest = max([longest, *gaps])
     return longest / 1_000
 
 
