@@ -24,11 +24,13 @@ def seconds_per_step(
 ) -> float:
     """Seconds of one step of the whole pack, its data included: the fastest of a few groups.
 
-    What is compiled or captured beforehand does not count; `preparation_s` says how long that takes.
+    What is done once beforehand does not count; `preparation_s` says how long it takes to compile or
+    capture, while a trace takes as long as some hundred steps.
     """
     pack = Pack.of([Start(config) for config in configs], torch.device(device), execution)
     each_s = _examples_s(pack)
-    pack.advance()  # the first step compiles, captures, allocates and picks kernels
+    pack.trace_at_once()
+    pack.advance()  # the first step compiles, traces, captures, allocates and picks kernels
     _wait(pack)
     steps = _STEPS if pack.device.type == "cpu" else _MANY_STEPS
     groups: list[float] = []

@@ -1,19 +1,22 @@
-"""What every model's step promises, so that it can be compiled, and captured on a GPU."""
+"""What every model's step promises, so that it can be traced, compiled, and captured on a GPU."""
 
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.conformance.test_models import CASES, batch_of, shapes
 from tests.trials import gcd_trial, square_trial
 from trainers.batches import Batch, TokenBatch
 from trainers.config import TrialConfig
 from trainers.data.encoding import PAD
+from trainers.engine.ahead import batch_of as of_tensors
 from trainers.engine.ahead import tensors_of
 from trainers.engine.compiled import compiled, trace
 from trainers.engine.execution import Execution
-from trainers.engine.step import gradient_of
+from trainers.engine.step import gradient_of, stack_gradient
+from trainers.engine.traced import LossAndGradient, traced
 from trainers.models.model import Model, TokenModel
 from trainers.models.stack import Layout
 
@@ -74,6 +77,30 @@ def test_a_step_in_parts_or_with_less_memory_or_precision_is_such_a_list_too(
     coarse = 1e-2 if precision == "bfloat16" else 1e-5
     torch.testing.assert_close(loss, wanted, rtol=coarse, atol=coarse)
     torch.testing.assert_close(gradient, slope, rtol=10 * coarse, atol=coarse)
+
+
+@pytest.mark.parametrize("model", CASES)
+def test_traced_kernels_have_the_bits_of_the_step_whatever_the_batch(model: Model) -> None:
+    shape = shapes(model)[0]
+    layout, config = Layout(model.parameters(shape)), trial_of(model)
+    for rows in (1, 3):
+        flat, batch = layout.start([1, 2, 3][:rows]), batch_of(model, shape, rows, 6)
+
+        def step(flat: Tensor, *examples: Tensor, like: Batch = batch) -> LossAndGradient:
+            return stack_gradient(config, layout, flat, of_tensors(examples, like), Execution())
+
+        found = traced(step, flat, tensors_of(batch))
+        if model.kind == "recurrent":  # how far it reads depends on the padding of a batch
+            assert found is None
+            continue
+        assert found is not None
+        views = found.views(flat)
+        for shown in (batch, another(batch)):
+            flat.mul_(1.01)  # as an update does, in place
+            for mine, wanted in zip(
+                found(views, tensors_of(shown)), step(flat, *tensors_of(shown)), strict=True
+            ):
+                assert torch.equal(mine, wanted)
 
 
 @pytest.mark.slow

@@ -28,10 +28,9 @@ from trainers.config import TrialConfig
 from trainers.engine.ahead import batch_of, tensors_of
 from trainers.engine.execution import Execution
 from trainers.engine.step import gradient_of
+from trainers.engine.traced import LossAndGradient
 from trainers.models.stack import Layout
 from trainers.schema import InputError
-
-LossAndGradient = tuple[Float[Tensor, " trial"], Float[Tensor, "trial row"]]
 
 _CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
@@ -108,29 +107,6 @@ def compiled(
         program(flat, batch)
         _made[key] = Program(run, time.perf_counter() - began)
     return _made[key]
-
-
-@dataclass
-class Gradients:
-    """What gives the losses of a pack and their gradient in the way that its execution asks for."""
-
-    config: TrialConfig
-    layout: Layout
-    execution: Execution
-    program: Program | None = None  # for the number of rows that the pack has
-
-    def prepare(self, flat: Float[Tensor, "trial row"], batch: Batch) -> None:
-        """Compile what is to be compiled, for tensors of these shapes."""
-        if self.execution.mode == "compiled" and self.program is None:
-            self.program = compiled(self.config, self.layout, flat, batch, self.execution)
-
-    def __call__(self, flat: Float[Tensor, "trial row"], batch: Batch) -> LossAndGradient:
-        """The loss of each trial and the gradient of its own loss alone."""
-        if self.execution.mode != "compiled":
-            return gradient_of(self.config, self.layout, flat, batch, self.execution)
-        self.prepare(flat, batch)
-        assert self.program is not None
-        return self.program(flat, batch)
 
 
 def trace(

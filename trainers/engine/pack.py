@@ -13,8 +13,9 @@ from torch import Tensor
 from trainers.batches import Batch
 from trainers.config import TrialConfig
 from trainers.engine.ahead import Ahead
-from trainers.engine.compiled import Gradients, is_compiled
+from trainers.engine.compiled import is_compiled
 from trainers.engine.execution import Execution
+from trainers.engine.gradients import Gradients
 from trainers.engine.row import Row
 from trainers.engine.rungs import pays, rung
 from trainers.engine.whole import Going, Whole
@@ -120,6 +121,10 @@ class Pack:
     def keeps_rows(self) -> bool:
         """Whether a row stays that nobody takes."""
         return self.device.type != "cpu" or self.execution.mode != "eager"
+
+    def trace_at_once(self) -> None:
+        """Trace eager steps where it pays, without waiting until they have been taken often."""
+        self.gradients.patience = 0
 
     @property
     def _is_whole(self) -> bool:

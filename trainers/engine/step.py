@@ -1,5 +1,7 @@
 """The loss of every trial of a pack on one batch, and its gradient."""
 
+from collections.abc import Callable
+
 import torch
 
 from trainers.batches import Batch
@@ -26,19 +28,31 @@ def gradient_of(
     Raises:
         RankLost: another rank has died.
     """
+
+    def of_stack(own: Flat, part: Batch) -> tuple[Loss, Flat]:
+        return stack_gradient(config, layout, own, part, execution)
+
+    return gradient_by_stacks(config, flat, batch, of_stack)
+
+
+def gradient_by_stacks(
+    config: TrialConfig,
+    flat: Flat,
+    batch: Batch,
+    of_stack: Callable[[Flat, Batch], tuple[Loss, Flat]],
+) -> tuple[Loss, Flat]:
+    """The same, put together from trials whose lines are equally long."""
     stacks = trimmed(config.model, batch)
     if len(stacks) == 1:
-        return _gradient(config, layout, flat, stacks[0].batch, execution)
+        return of_stack(flat, stacks[0].batch)
     loss, gradient = flat.new_empty(flat.shape[0]), torch.empty_like(flat)
     for stack in stacks:
         own = flat[stack.rows]
-        loss[stack.rows], gradient[stack.rows] = _gradient(
-            config, layout, own, stack.batch, execution
-        )
+        loss[stack.rows], gradient[stack.rows] = of_stack(own, stack.batch)
     return loss, gradient
 
 
-def _gradient(
+def stack_gradient(
     config: TrialConfig, layout: Layout, flat: Flat, batch: Batch, execution: Execution
 ) -> tuple[Loss, Flat]:
     """The same of trials whose lines are equally long."""

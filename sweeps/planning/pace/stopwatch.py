@@ -33,10 +33,11 @@ class Stopwatch:
         device: str = "cpu",
         execution: Execution = Execution(),  # noqa: B008 - frozen
     ) -> "Stopwatch":
-        """Get ready: the first step compiles, captures, allocates and picks kernels."""
+        """Get ready: the first step compiles, traces, captures, allocates and picks kernels."""
         endless = {"budget": Budget(steps=_ENDLESS)}
         starts = [Start(config.model_copy(update=endless)) for config in configs]
         pack = Pack.of(starts, torch.device(device), execution)
+        pack.trace_at_once()
         made_s = 0.0
         for _ in range(2):  # the first time fills tables
             began = _now(pack)

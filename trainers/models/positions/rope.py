@@ -35,11 +35,14 @@ def _turns(
     at: Int[Tensor, "*place"], half: int, base: float, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
     """Cosine and sine of the angles of each place; on a CPU out of a table that is kept."""
-    if not (can_look(at) and at.numel()):
+    if not can_look(at):
         return _angles(at, half, base, dtype)
-    places = 1 << max(7, int(at.amax()).bit_length())
-    cos, sin = _table(places, half, base, dtype)
-    return F.embedding(at, cos), F.embedding(at, sin)
+    cos, sin = _table(1 << max(10, at.shape[-1].bit_length()), half, base, dtype)
+    try:
+        return F.embedding(at, cos), F.embedding(at, sin)
+    except IndexError:  # a later token of a line that is longer than that
+        cos, sin = _table(1 << int(at.amax()).bit_length(), half, base, dtype)
+        return F.embedding(at, cos), F.embedding(at, sin)
 
 
 @kept
