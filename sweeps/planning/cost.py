@@ -38,6 +38,11 @@ class PricedTrial:
         return self.state in OPEN
 
     @property
+    def is_begun(self) -> bool:
+        """Whether a step of it is done, which the next attempt goes on from."""
+        return self.is_open and self.steps_done > 0
+
+    @property
     def flops_left(self) -> float:
         """FLOPs of what is left."""
         if not self.is_open:
@@ -75,7 +80,7 @@ class Price:
 
     plan: Plan
     trials: tuple[PricedTrial, ...]
-    packs: tuple[Pack, ...]  # longest first
+    packs: tuple[Pack, ...]  # those with trials that are begun, then the others; longest first
     workers: int
     device: str = ""  # the kind
     shapes: tuple[PricedShape, ...] = ()
@@ -258,4 +263,4 @@ def _packs(shapes: Iterable[PricedShape], workers: int) -> tuple[Pack, ...]:
             prepared_s = choice.preparation_s if number < workers else 0.0  # once in each worker
             width = min(choice.way.width, len(queue))
             packs.append(Pack(queue, width, choice.execution, prepared_s))
-    return tuple(sorted(packs, key=lambda pack: -pack.seconds))
+    return tuple(sorted(packs, key=lambda pack: (not pack.trials[0].is_begun, -pack.seconds)))

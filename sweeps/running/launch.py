@@ -40,7 +40,7 @@ def train_on_ray(
     *,
     lost: threading.Event | None = None,
 ) -> None:
-    """Train the open packs on a Ray cluster, each worker one bundle at a time, longest packs first.
+    """Train the open packs on a Ray cluster, each worker one bundle at a time, in their order.
 
     A worker that dies is replaced as often as it takes: what its trials get is decided by what the
     ledger holds of them (see `history`). What Tune keeps of its own is thrown away. When `lost` is

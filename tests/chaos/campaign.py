@@ -36,6 +36,7 @@ NAME = "chaos"
 POINTS = 50
 SAVE_EVERY_S = 0.3
 _LOOK_EVERY_S = 0.2
+_LOOKING = 0.1  # of the time at the most: in the end there are thousands of files to look at
 _NO_PROGRESS_S = 240.0
 _TRIES = 3
 _STRUCK_SHARE = 0.7  # of the points; the rest stays quiet, so that the last kills are survived too
@@ -198,10 +199,10 @@ def _until_all_ended(
 ) -> float:
     """Strike each time a further share of the work is done; the work itself sets the pace."""
     began = moved = time.monotonic()
-    most, said = 0, -1
+    most, said, looked_s = 0, -1, 0.0
     struck.start_driver()
     while True:
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(max(_LOOK_EVERY_S, looked_s / _LOOKING))
         assert struck.driver is not None
         code = struck.driver.poll()
         if code is not None:
@@ -209,7 +210,9 @@ def _until_all_ended(
             if code == 0 and struck.ended() == trials:
                 return time.monotonic() - began
             struck.start_driver()
+        looking = time.monotonic()
         done = struck.points()
+        looked_s = time.monotonic() - looking
         if done > most:
             most, moved = done, time.monotonic()
         if time.monotonic() - moved > _NO_PROGRESS_S:

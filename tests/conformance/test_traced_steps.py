@@ -79,7 +79,7 @@ def test_a_step_in_parts_or_with_less_memory_or_precision_is_such_a_list_too(
     torch.testing.assert_close(gradient, slope, rtol=10 * coarse, atol=coarse)
 
 
-@pytest.mark.parametrize("model", CASES)
+@pytest.mark.parametrize("model", FIRST)
 def test_traced_kernels_have_the_bits_of_the_step_whatever_the_batch(model: Model) -> None:
     shape = shapes(model)[0]
     layout, config = Layout(model.parameters(shape)), trial_of(model)

@@ -108,6 +108,18 @@ def test_what_is_finished_costs_nothing_and_is_in_no_pack(tmp_path):
     assert packed == {each.trial.key for each in again.trials if each.state == "new"}
 
 
+def test_what_is_begun_goes_first_though_less_is_left_of_it(tmp_path):
+    ledger = Ledger(tmp_path)
+    last = priced(ledger, quick()).packs[-1].trials[-1].trial
+    stopped = train_pack(
+        ledger, [last.config], device="cpu", save_every_s=60.0, should_stop=lambda: True
+    )
+    for _ in stopped:
+        pass
+    first = priced(ledger, quick()).packs[0].trials[0]
+    assert (first.trial.key, first.state, first.steps_done) == (last.key, "resumable", 5)
+
+
 def test_the_pace_of_finished_trials_beats_a_measurement_also_in_another_sweep(tmp_path):
     ledger = Ledger(tmp_path)
     axes = [{"kind": "values", "field": "encoding.base", "values": [6]}]

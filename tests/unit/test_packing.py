@@ -15,6 +15,7 @@ class Trial:
 
     number: int
     seconds: float
+    is_begun: bool = False
 
 
 def trials(*seconds: float) -> list[Trial]:
@@ -22,28 +23,28 @@ def trials(*seconds: float) -> list[Trial]:
 
 
 @given(
-    seconds=st.lists(st.floats(0.0, 100.0), min_size=1, max_size=60),
+    given_trials=st.lists(st.tuples(st.floats(0.0, 100.0), st.booleans()), min_size=1, max_size=60),
     width=st.integers(1, 16),
     workers=st.integers(1, 9),
     preparation_s=st.sampled_from([0.0, 20.0]),
     others_s=st.floats(0.0, 1e5),
 )
-def test_every_trial_is_in_one_queue_and_the_longest_come_first(
-    seconds, width, workers, preparation_s, others_s
+def test_every_trial_is_in_one_queue_those_that_are_begun_and_the_longest_first(
+    given_trials, width, workers, preparation_s, others_s
 ):
-    some = trials(*seconds)
+    some = [Trial(number, *each) for number, each in enumerate(given_trials)]
     found = queues(
         some,
         width,
         preparation_s=preparation_s,
-        sweep_s=sum(seconds) + others_s,
+        sweep_s=sum(each.seconds for each in some) + others_s,
         workers=workers,
     )
-    assert sorted(each.number for queue in found for each in queue) == list(range(len(some)))
-    for queue in found:
-        lengths = [each.seconds for each in queue]
-        assert lengths == sorted(lengths, reverse=True)
-        assert len(queue) >= min(width, len(some))
+    every = [each for queue in found for each in queue]
+    assert sorted(each.number for each in every) == list(range(len(some)))
+    order = [(not each.is_begun, -each.seconds) for each in every]
+    assert order == sorted(order)
+    assert all(len(queue) >= min(width, len(some)) for queue in found)
 
 
 def lengths(*seconds: float, width: int, workers: int, **given: float) -> list[int]:

@@ -16,6 +16,11 @@ class Lasting(Protocol):
         """On one worker."""
         ...
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether some of it is done already."""
+        ...
+
 
 Trial = TypeVar("Trial", bound=Lasting)
 
@@ -25,10 +30,11 @@ def queues(
 ) -> list[tuple[Trial, ...]]:
     """Trials in queues of about 20 s, the longest first; `sweep_s` is of all shapes on one worker.
 
+    What is begun goes before what is not: were drivers to die again and again, nothing would ever end.
     None is shorter than its width, so that no row is empty while others wait elsewhere. Where a pack
     has to be prepared, there are no more of them than workers, unless each lasts ten times as long.
     """
-    ordered = sorted(trials, key=lambda trial: -trial.seconds)
+    ordered = sorted(trials, key=lambda trial: (not trial.is_begun, -trial.seconds))
     whole_s = sum(trial.seconds for trial in ordered)
     most = max(1, len(ordered) // width)
     pack_s = min(_PACK_S, sweep_s / (_ROUNDS * workers))
