@@ -25,6 +25,7 @@ from sweeps.spec import SpecError, Sweep, resolved_text
 from sweeps.storage.attempt import Attempt
 from sweeps.storage.ledger import Ledger
 from tests.unit.test_plan import TRIAL, sweep
+from trainers.result import Event
 
 QUICK = {
     **TRIAL,
@@ -111,11 +112,15 @@ def test_what_is_finished_costs_nothing_and_is_in_no_pack(tmp_path):
 def test_what_is_begun_goes_first_though_less_is_left_of_it(tmp_path):
     ledger = Ledger(tmp_path)
     last = priced(ledger, quick()).packs[-1].trials[-1].trial
-    stopped = train_pack(
-        ledger, [last.config], device="cpu", save_every_s=60.0, should_stop=lambda: True
-    )
-    for _ in stopped:
-        pass
+    events: list[Event] = []
+    for event in train_pack(
+        ledger,
+        [last.config],
+        device="cpu",
+        save_every_s=60.0,
+        should_stop=lambda: bool(events),
+    ):
+        events.append(event)  # noqa: PERF402 - the first one stops it
     first = priced(ledger, quick()).packs[0].trials[0]
     assert (first.trial.key, first.state, first.steps_done) == (last.key, "resumable", 5)
 
