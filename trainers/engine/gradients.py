@@ -1,5 +1,6 @@
 """Who computes a pack's losses and their gradient: a compiled program, traced kernels, or autograd."""
 
+import time
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -36,6 +37,7 @@ class Gradients:
     execution: Execution
     program: Program | None = None  # for the number of rows that the pack has
     patience: int = _OFTEN
+    tracing_s: float = 0.0  # of this thread, spent on traces
     _views: dict[Traced, tuple[Tensor, tuple[Tensor, ...]]] = field(
         default_factory=dict[Traced, tuple[Tensor, tuple[Tensor, ...]]]
     )
@@ -78,7 +80,9 @@ class Gradients:
             made = batch_of(examples, batch)
             return stack_gradient(self.config, self.layout, flat, made, self.execution)
 
+        began = time.thread_time()
         found = _traced[key] = traced(step, flat, tensors)
+        self.tracing_s += time.thread_time() - began
         del _taken[key]
         if len(_traced) > _MOST:
             _traced.popitem(last=False)
