@@ -169,8 +169,8 @@ def campaign(
         stack.callback(struck.end)
         nemesis = Nemesis(struck, seed, folder / "nemesis.json")
         struck_s = _until_all_ended(struck, nemesis, kills, trials, console)
-        stall_s = longest_stall_s(struck.cluster, server, folder)
         nemesis.heal()
+        stall_s = longest_stall_s(struck.cluster, server, folder)
         subprocess.run(
             command("sync", NAME, "--storage", struck.storage, "--tracking", server.uri),
             check=True,
