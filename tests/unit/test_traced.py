@@ -2,13 +2,14 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from tests.trials import gcd_trial, square_trial
 from trainers.config import TrialConfig
 from trainers.engine import gradients
 from trainers.engine.pack import Pack, Start
-from trainers.engine.traced import LossAndGradient, traced
+from trainers.engine.traced import LossAndGradient, Traced, traced
 from trainers.loop import make_examples, train
 from trainers.result import Saved
 
@@ -141,3 +142,25 @@ def test_a_process_keeps_so_many_traced_steps_and_no_more(monkeypatch: pytest.Mo
         pack.advance()
     kept = [key[2][1] for key in gradients._traced]
     assert kept == [6, 5]
+
+
+@pytest.mark.usefixtures("_none_traced")
+def test_a_place_beyond_the_table_of_a_traced_step_is_found_by_the_step(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Rotary places of the last tokens of a line are looked up in a table that a longer line outgrows."""
+
+    def outgrown(*_: Tensor) -> LossAndGradient:
+        return F.embedding(torch.tensor([9]), torch.zeros(4, 2)), FLAT
+
+    monkeypatch.setattr(gradients, "traced", lambda *_: Traced(lambda flat: (flat,), outgrown))
+    flats: list[Tensor] = []
+    for at_once in (False, True):
+        pack = Pack.of([Start(square_trial())], torch.device("cpu"))
+        if at_once:
+            pack.trace_at_once()
+        make_examples(pack)
+        pack.advance()
+        flats.append(pack.flat)
+        assert bool(gradients._traced) == at_once
+    assert torch.equal(*flats)

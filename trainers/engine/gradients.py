@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter, OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -38,8 +39,9 @@ class Gradients:
     program: Program | None = None  # for the number of rows that the pack has
     patience: int = _OFTEN
     tracing_s: float = 0.0  # of this thread, spent on traces
-    _views: dict[Traced, tuple[Tensor, tuple[Tensor, ...]]] = field(
-        default_factory=dict[Traced, tuple[Tensor, tuple[Tensor, ...]]]
+    _viewed: Tensor | None = None  # the buffer that these are views of
+    _views: dict[Traced, tuple[Tensor, ...]] = field(
+        default_factory=dict[Traced, tuple[Tensor, ...]]
     )
 
     def prepare(self, flat: Float[Tensor, "trial row"], batch: Batch) -> None:
@@ -58,10 +60,11 @@ class Gradients:
 
         def of_stack(own: Tensor, part: Batch) -> LossAndGradient:
             found = self._found(own, part)
-            if found is None:
-                return stack_gradient(self.config, self.layout, own, part, self.execution)
-            views = self._views_of(found, own) if own is flat else found.views(own)
-            return found(views, tensors_of(part))
+            if found is not None:
+                views = self._views_of(found, own) if own is flat else found.views(own)
+                with suppress(IndexError):  # a place beyond the table that was enough for the trace
+                    return found(views, tensors_of(part))
+            return stack_gradient(self.config, self.layout, own, part, self.execution)
 
         return gradient_by_stacks(self.config, flat, batch, of_stack)
 
@@ -90,10 +93,12 @@ class Gradients:
 
     def _views_of(self, found: Traced, flat: Tensor) -> tuple[Tensor, ...]:
         """The weights as views of the pack's own buffer, which are kept as long as it is the same."""
-        known = self._views.get(found)
-        if known is None or known[0] is not flat:
-            known = self._views[found] = flat, found.views(flat)
-        return known[1]
+        if self._viewed is not flat:
+            self._viewed = flat
+            self._views.clear()
+        if found not in self._views:
+            self._views[found] = found.views(flat)
+        return self._views[found]
 
     @cached_property
     def _stacks_with(self) -> str:

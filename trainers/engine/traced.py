@@ -32,7 +32,7 @@ Step = Callable[..., LossAndGradient]
 
 _aten = torch.ops.aten
 _FOR_AUTOGRAD = {_aten.detach.default, _aten.alias.default}
-_LOOKS = {Tensor.tolist, Tensor.numpy, Tensor.__array__, Tensor.data_ptr, Tensor.__len__}
+_LOOKS = {Tensor.tolist, Tensor.numpy, Tensor.__array__, Tensor.data_ptr}
 
 
 class NotOneListError(Exception):

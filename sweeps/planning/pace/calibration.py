@@ -28,7 +28,7 @@ class Calibration:
 def calibrated(config: TrialConfig, ways: Iterable[Way], *, device: str) -> Calibration:
     """Measure trials like this one in each of these ways, among them alone; a second or less.
 
-    Eager steps are timed as they begin, before any is traced: that makes each way faster by about as much.
+    Eager steps are timed as they begin, before any is traced: that takes seconds, and changes no choice.
     Larger packs are left out once one clearly loses, or has steps so long that nothing is left to gain.
     """
     prepare()
